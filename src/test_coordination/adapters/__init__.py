@@ -1,0 +1,1 @@
+"""Each port's meeting with the real world; no adapter knows another."""

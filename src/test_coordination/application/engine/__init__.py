@@ -1,0 +1,1 @@
+"""What carries an execution from its first step to its verdict."""

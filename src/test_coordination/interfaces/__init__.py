@@ -1,0 +1,1 @@
+"""The driving side: what people and programs call."""
