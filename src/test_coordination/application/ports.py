@@ -1,0 +1,317 @@
+"""What the application needs from the world to keep and to show: stores, clock, documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+from test_coordination.domain.errors import CoordinationError
+from test_coordination.domain.events import Entry
+from test_coordination.domain.evidence import Sample, Snapshot, Verdict
+from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.expressions import Expression, Fact, Kind, Measure, Names
+from test_coordination.domain.plan import Plan
+from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, WorkerId
+
+
+@dataclass(eq=False, kw_only=True)
+class LogConflictError(CoordinationError):
+    """Another worker wrote to the same execution first."""
+
+    code: ClassVar[str] = "execution.log_conflict"
+
+    execution: ExecutionId
+    expected: int
+
+    def __str__(self) -> str:
+        return (
+            f"the log of execution {self.execution} does not end at {self.expected}: "
+            "another worker has taken it over; reload it and decide again"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class NotFoundError(CoordinationError):
+    """Something was asked for by an identity that nothing stored has."""
+
+    code: ClassVar[str] = "store.not_found"
+
+    kind: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"no {self.kind} is stored under {self.identity!r}; list them to see which there are"
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC.
+
+        It is anchored once and then counted by the monotonic clock, so that differences are
+        true durations even when the machine's clock is set while we run.
+        """
+        ...
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Return when ``duration`` has passed."""
+        ...
+
+
+class Identities(Protocol):
+    """Where new names come from."""
+
+    def new(self) -> UUID:
+        """Return an identity that was never given before; later ones sort after earlier ones."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredScenario:
+    """One version of a scenario as it is kept; ``digest`` is that of the document's text."""
+
+    id: ScenarioId
+    name: str
+    version: int
+    digest: str
+    source: str
+    file: str
+    stored_at: datetime
+
+
+class ScenarioStore(Protocol):
+    """The definitions, each version for ever as it was."""
+
+    async def store(self, scenario: StoredScenario) -> StoredScenario:
+        """Keep ``scenario`` as the next version of its name, and return it as it is kept.
+
+        The version given is ignored. If the newest version has the same digest, that one is
+        returned and nothing is written; so repeating the call is safe.
+        """
+        ...
+
+    async def get(self, scenario: ScenarioId) -> StoredScenario:
+        """Return one version.
+
+        Raises:
+            NotFoundError: nothing is stored under that identity.
+        """
+        ...
+
+    async def newest(self, name: str) -> StoredScenario:
+        """Return the newest version of that name.
+
+        Raises:
+            NotFoundError: no scenario has that name.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRecord:
+    """What is known of an execution before, and without reading, its log.
+
+    ``end`` is the position of the last entry. ``outstanding`` counts the faults that may be in
+    force. Both, and the status and verdict, are kept in step with the log by whoever appends.
+    """
+
+    id: ExecutionId
+    scenario: ScenarioId
+    scenario_name: str
+    scenario_version: int
+    plan: Plan
+    requested_at: datetime
+    requested_by: str
+    worker: WorkerId
+    status: Status = Status.PENDING
+    verdict: Verdict | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    end: int = 0
+    outstanding: int = 0
+
+
+class ExecutionLog(Protocol):
+    """The append-only record of what executions did: the one source of truth about them."""
+
+    async def create(self, record: ExecutionRecord) -> None:
+        """Keep a new execution whose log is empty; repeating the very same call is safe."""
+        ...
+
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
+        """Append ``entries`` if the log still ends just before the first of them.
+
+        ``leading_to`` is the execution as it stands after the last one; what its record says is
+        taken from there. All of the entries are written or none is, and they are durable when
+        this returns. Calls that meet are written together, so many cost little more than one.
+
+        Raises:
+            LogConflictError: the log has moved on; nothing was written.
+            StoreUnavailableError: whether anything was written is not known. Repeating the very
+                same call is safe: if the first attempt landed, the second one conflicts.
+        """
+        ...
+
+    async def read(self, execution: ExecutionId, *, after: int = 0) -> Sequence[Entry]:
+        """Return the entries past position ``after``, oldest first; empty if there is none."""
+        ...
+
+    async def get(self, execution: ExecutionId) -> ExecutionRecord:
+        """Return the record of one execution.
+
+        Raises:
+            NotFoundError: no execution has that identity.
+        """
+        ...
+
+    async def recent(
+        self, *, limit: int, before: ExecutionId | None = None
+    ) -> Sequence[ExecutionRecord]:
+        """Return at most ``limit`` records, newest first, older than ``before`` if it is given."""
+        ...
+
+    async def unsettled(self) -> Sequence[ExecutionRecord]:
+        """Return the executions that are not finished, or have faults outstanding; oldest first."""
+        ...
+
+
+class Evidence(Protocol):
+    """What was observed: samples by the thousand, and snapshots."""
+
+    async def add_samples(self, execution: ExecutionId, samples: Sequence[Sample]) -> None:
+        """Keep ``samples``; a sample that is already kept is kept once."""
+        ...
+
+    async def samples(self, execution: ExecutionId) -> Sequence[Sample]:
+        """Return the samples of one execution in the order of time."""
+        ...
+
+    async def add_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep ``snapshot``; repeating the very same call is safe."""
+        ...
+
+    async def snapshot(self, snapshot: SnapshotId) -> Snapshot:
+        """Return one snapshot.
+
+        Raises:
+            NotFoundError: nothing is stored under that identity.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One coordinator process: where it runs, so that its death can be seen at once there.
+
+    ``born`` names the process beyond its pid, which is used again; ``host`` names the machine
+    and its boot.
+    """
+
+    id: WorkerId
+    host: str
+    pid: int
+    born: str
+
+
+class Workers(Protocol):
+    """Who is alive: each worker holds a lease that it must renew.
+
+    Time is the store's own, so that no two machines' clocks are compared.
+    """
+
+    async def beat(self, worker: Worker, *, lease: timedelta) -> None:
+        """Say that ``worker`` lives for ``lease`` from now on; the first call registers it."""
+        ...
+
+    async def leave(self, worker: WorkerId) -> None:
+        """Say that the worker has ended and holds nothing."""
+        ...
+
+    async def silent(self) -> Sequence[WorkerId]:
+        """Return the workers whose lease has ended without their leaving."""
+        ...
+
+    async def all(self) -> Sequence[Worker]:
+        """Return every worker that has not left."""
+        ...
+
+    async def claim(self, execution: ExecutionId, *, by: WorkerId, held_by: WorkerId) -> bool:
+        """Make ``by`` the worker of an execution; False if ``held_by`` no longer has it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveState:
+    """The fold of an execution as it is shown while it runs."""
+
+    execution: ExecutionId
+    scenario: str
+    status: Status
+    position: int
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class LiveView(Protocol):
+    """What is shown while it happens; it may be emptied or absent at any time.
+
+    No method raises or waits for long: what cannot be shown is dropped, and the whole comes
+    back from the fold as soon as the store does.
+    """
+
+    def publish(self, record: ExecutionRecord, state: Execution, entries: Sequence[Entry]) -> None:
+        """Show ``entries`` and the state after them; returns at once."""
+        ...
+
+    def publish_samples(self, execution: ExecutionId, samples: Sequence[Sample]) -> None:
+        """Show ``samples``; returns at once."""
+        ...
+
+    async def state(self, execution: ExecutionId) -> LiveState | None:
+        """Return what is shown of an execution; None if nothing is, or nothing can be read."""
+        ...
+
+    async def wait(self, execution: ExecutionId, *, after: int, limit: timedelta) -> None:
+        """Return when there may be something past ``after``, at the latest after ``limit``."""
+        ...
+
+    def trouble(self) -> str:
+        """Return why nothing can be shown at present; empty if all is well."""
+        ...
+
+
+class Program(Protocol):
+    """One expression, checked and ready."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the dotted names that it refers to."""
+        ...
+
+    def evaluate(self, values: Mapping[str, Fact], /) -> Fact:
+        """Return its value; a name that ``values`` lacks is missing.
+
+        Raises:
+            MissingValueError: it hangs on a name that is missing.
+            ExpressionFailedError: it broke off.
+        """
+        ...
+
+    def measure(self, values: Mapping[str, Fact], /) -> Measure | None:
+        """Return the two sides, where it is a comparison."""
+        ...
+
+
+class Expressions(Protocol):
+    """The language of conditions."""
+
+    def compile(self, expression: Expression, names: Names, *, expected: Kind) -> Program:
+        """Check ``expression`` against the names that it may use and the kind it must give.
+
+        Raises:
+            InvalidExpressionError: it is malformed, uses an unknown name, or gives another kind.
+        """
+        ...

@@ -1,0 +1,194 @@
+"""What happened: immutable facts, in the order in which they were recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias, get_args
+
+from test_coordination.domain.evidence import Facts, Validation, Verdict
+from test_coordination.domain.values import (
+    CheckId,
+    Receipt,
+    ServiceName,
+    SnapshotId,
+    StepId,
+    WorkerId,
+)
+
+
+class Outcome(StrEnum):
+    """How a step ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionStarted:
+    """A worker took the execution on."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionTakenOver:
+    """The worker that had it is dead; ``worker`` undoes what is left and ends the execution."""
+
+    worker: WorkerId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """A step was begun."""
+
+    step: StepId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnded:
+    """A step is over; ``error`` and ``code`` say why where it did not succeed."""
+
+    step: StepId
+    outcome: Outcome
+    error: str = ""
+    code: str = ""
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultArmed:
+    """A fault is about to be injected; ``receipt`` is enough to revert it from any process."""
+
+    step: StepId
+    fault: str
+    service: ServiceName
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultInjected:
+    """The fault is in force, and ``evidence`` shows that it bites."""
+
+    step: StepId
+    evidence: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultNotInjected:
+    """The fault was tried and does not bite; what there is of it will be reverted."""
+
+    step: StepId
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultReverted:
+    """The fault is gone, and ``evidence`` shows that it is."""
+
+    step: StepId
+    evidence: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRevertFailed:
+    """The fault may still be in force: the undo was tried and could not be verified."""
+
+    step: StepId
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotTaken:
+    """The state of services was captured."""
+
+    step: StepId
+    snapshot: SnapshotId
+    services: tuple[ServiceName, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckJudged:
+    """A check came to its end."""
+
+    validation: Validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteadyStateLeft:
+    """A watched condition stopped being true."""
+
+    check: CheckId
+    observed: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteadyStateRegained:
+    """A watched condition is true again."""
+
+    check: CheckId
+    observed: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortRequested:
+    """Somebody, or a guard, asked for the execution to stop; ``by`` names whom."""
+
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Something that a reader of the log should know, such as a store that was away."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionEnded:
+    """Nothing is left to do; ``verdict`` is final."""
+
+    verdict: Verdict
+    reason: str
+
+
+Event: TypeAlias = (
+    ExecutionStarted
+    | ExecutionTakenOver
+    | StepStarted
+    | StepEnded
+    | FaultArmed
+    | FaultInjected
+    | FaultNotInjected
+    | FaultReverted
+    | FaultRevertFailed
+    | SnapshotTaken
+    | CheckJudged
+    | SteadyStateLeft
+    | SteadyStateRegained
+    | AbortRequested
+    | Noted
+    | ExecutionEnded
+)
+EVENTS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+"""Each event by the name under which it is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of an execution's log; positions count from 1 without a gap.
+
+    ``at`` is the recording worker's clock, in UTC; within one worker its differences are exact,
+    whatever happens to the clock of the machine.
+    """
+
+    position: int
+    at: datetime
+    event: Event

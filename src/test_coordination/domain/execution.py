@@ -1,0 +1,282 @@
+"""Where an execution stands: the fold of its log, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import reduce
+from typing import ClassVar, assert_never
+
+from test_coordination.domain.errors import CoordinationError
+from test_coordination.domain.events import (
+    AbortRequested,
+    CheckJudged,
+    Entry,
+    ExecutionEnded,
+    ExecutionStarted,
+    ExecutionTakenOver,
+    FaultArmed,
+    FaultInjected,
+    FaultNotInjected,
+    FaultReverted,
+    FaultRevertFailed,
+    Noted,
+    Outcome,
+    SnapshotTaken,
+    SteadyStateLeft,
+    SteadyStateRegained,
+    StepEnded,
+    StepStarted,
+)
+from test_coordination.domain.evidence import Facts, Validation, Verdict
+from test_coordination.domain.values import (
+    CheckId,
+    ExecutionId,
+    Receipt,
+    ServiceName,
+    SnapshotId,
+    StepId,
+    WorkerId,
+)
+
+
+class Status(StrEnum):
+    """What an execution is doing."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class FaultStatus(StrEnum):
+    """How far a fault has come; all but ``REVERTED`` may still be in force."""
+
+    ARMED = "armed"
+    INJECTED = "injected"
+    NOT_INJECTED = "not_injected"
+    REVERT_FAILED = "revert_failed"
+    REVERTED = "reverted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepState:
+    """What became of a step that was begun, or that was skipped."""
+
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    error: str = ""
+    code: str = ""
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultState:
+    """One entry of the ledger: what was done to whom, and how to undo it.
+
+    ``bitten`` is False where the fault was tried and never seen to bite.
+    """
+
+    step: StepId
+    fault: str
+    service: ServiceName
+    receipt: Receipt
+    status: FaultStatus
+    armed_at: datetime
+    injected_at: datetime | None = None
+    reverted_at: datetime | None = None
+    bitten: bool = True
+    evidence: Facts = field(default_factory=dict)
+    restored: Facts = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excursion:
+    """A stretch of time in which a watched condition was not true."""
+
+    check: CheckId
+    left_at: datetime
+    regained_at: datetime | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class IllegalTransitionError(CoordinationError):
+    """An event arrived that cannot follow what is already known of its execution."""
+
+    code: ClassVar[str] = "execution.illegal_transition"
+
+    execution: ExecutionId
+    status: str
+    event: str
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution} is {self.status}; {self.event} cannot follow: "
+            "its log was written by something else, or is damaged"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The state of one run."""
+
+    id: ExecutionId
+    status: Status = Status.PENDING
+    position: int = 0
+    worker: WorkerId | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    verdict: Verdict | None = None
+    reason: str = ""
+    abort: AbortRequested | None = None
+    taken_over: bool = False
+    steps: Mapping[StepId, StepState] = field(default_factory=dict)
+    faults: Mapping[StepId, FaultState] = field(default_factory=dict)
+    snapshots: Mapping[StepId, SnapshotId] = field(default_factory=dict)
+    validations: tuple[Validation, ...] = ()
+    excursions: tuple[Excursion, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, execution: ExecutionId, log: Iterable[Entry]) -> Execution:
+        """Return the execution as it stands at the end of ``log``."""
+        return reduce(cls.apply, log, cls(id=execution))
+
+    @property
+    def outstanding(self) -> tuple[FaultState, ...]:
+        """Return the faults that may be in force, in the order in which they were armed."""
+        return tuple(f for f in self.faults.values() if f.status is not FaultStatus.REVERTED)
+
+    def apply(self, entry: Entry) -> Execution:
+        """Return the execution as it stands after ``entry``.
+
+        Raises:
+            IllegalTransitionError: the entry's event cannot follow what is already known.
+        """
+        if entry.position != self.position + 1:
+            raise self._refused(entry)
+        return replace(self._after(entry), position=entry.position)
+
+    def _after(self, entry: Entry) -> Execution:
+        match entry.event:
+            case ExecutionStarted(worker=worker) if self.status is Status.PENDING:
+                return replace(self, status=Status.RUNNING, worker=worker, started_at=entry.at)
+            case FaultReverted() | FaultRevertFailed() if self.status is not Status.PENDING:
+                return self._with_fault(entry)
+            case Noted(text=text):
+                return replace(self, notes=(*self.notes, text))
+            case _ if self.status is not Status.RUNNING:
+                raise self._refused(entry)
+            case _:
+                return self._while_running(entry)
+
+    def _while_running(self, entry: Entry) -> Execution:  # noqa: C901, PLR0911  a case an event
+        match entry.event:
+            case ExecutionTakenOver(worker=worker):
+                return replace(self, worker=worker, taken_over=True)
+            case StepStarted() | StepEnded():
+                return self._with_step(entry)
+            case FaultArmed() | FaultInjected() | FaultNotInjected():
+                return self._with_fault(entry)
+            case SnapshotTaken(step=step, snapshot=snapshot):
+                return replace(self, snapshots={**self.snapshots, step: snapshot})
+            case CheckJudged(validation=validation):
+                return replace(self, validations=(*self.validations, validation))
+            case SteadyStateLeft(check=check):
+                excursion = Excursion(check=check, left_at=entry.at)
+                return replace(self, excursions=(*self.excursions, excursion))
+            case SteadyStateRegained(check=check):
+                return replace(self, excursions=self._regained(check, entry.at))
+            case AbortRequested() as abort:
+                return replace(self, abort=self.abort or abort)
+            case ExecutionEnded(verdict=verdict, reason=reason):
+                return replace(
+                    self,
+                    status=Status.FINISHED,
+                    ended_at=entry.at,
+                    verdict=verdict,
+                    reason=reason,
+                )
+            case ExecutionStarted():
+                raise self._refused(entry)
+            case Noted() | FaultReverted() | FaultRevertFailed():
+                raise AssertionError(entry)
+            case _:
+                assert_never(entry.event)
+
+    def _with_step(self, entry: Entry) -> Execution:
+        match entry.event:
+            case StepStarted(step=step) if step not in self.steps:
+                state = StepState(started_at=entry.at)
+            case StepEnded(step=step) as ended:
+                begun = self.steps.get(step, StepState(started_at=entry.at))
+                if begun.outcome is not None:
+                    raise self._refused(entry)
+                state = replace(
+                    begun,
+                    ended_at=entry.at,
+                    outcome=ended.outcome,
+                    error=ended.error,
+                    code=ended.code,
+                    facts=ended.facts,
+                )
+            case _:
+                raise self._refused(entry)
+        return replace(self, steps={**self.steps, step: state})
+
+    def _with_fault(self, entry: Entry) -> Execution:
+        match entry.event:
+            case FaultArmed(step=step) as armed if step not in self.faults:
+                state = FaultState(
+                    step=step,
+                    fault=armed.fault,
+                    service=armed.service,
+                    receipt=armed.receipt,
+                    status=FaultStatus.ARMED,
+                    armed_at=entry.at,
+                )
+            case (
+                FaultInjected(step=step)
+                | FaultNotInjected(step=step)
+                | FaultReverted(step=step)
+                | FaultRevertFailed(step=step)
+            ) if step in self.faults:
+                state = self._changed(self.faults[step], entry)
+            case _:
+                raise self._refused(entry)
+        return replace(self, faults={**self.faults, step: state})
+
+    def _changed(self, fault: FaultState, entry: Entry) -> FaultState:
+        match entry.event:
+            case FaultInjected(evidence=evidence) if fault.status is FaultStatus.ARMED:
+                return replace(
+                    fault, status=FaultStatus.INJECTED, injected_at=entry.at, evidence=evidence
+                )
+            case FaultNotInjected(reason=reason) if fault.status is FaultStatus.ARMED:
+                return replace(fault, status=FaultStatus.NOT_INJECTED, bitten=False, reason=reason)
+            case FaultReverted(evidence=evidence) if fault.status is not FaultStatus.REVERTED:
+                return replace(
+                    fault, status=FaultStatus.REVERTED, reverted_at=entry.at, restored=evidence
+                )
+            case FaultRevertFailed(reason=reason) if fault.status is not FaultStatus.REVERTED:
+                return replace(fault, status=FaultStatus.REVERT_FAILED, reason=reason)
+            case _:
+                raise self._refused(entry)
+
+    def _regained(self, check: CheckId, at: datetime) -> tuple[Excursion, ...]:
+        return tuple(
+            replace(excursion, regained_at=at)
+            if excursion.check == check and excursion.regained_at is None
+            else excursion
+            for excursion in self.excursions
+        )
+
+    def _refused(self, entry: Entry) -> IllegalTransitionError:
+        return IllegalTransitionError(
+            execution=self.id,
+            status=f"{self.status} at position {self.position}",
+            event=f"{type(entry.event).__name__} at position {entry.position}",
+        )
