@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey, started, watched and stopped by ourselves."""
