@@ -1,0 +1,98 @@
+"""Executions and their logs in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from test_coordination.adapters.codec import decode_event, decode_plan, encode, kind_of
+from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.application.ports import ExecutionRecord, LogConflictError, NotFoundError
+from test_coordination.domain.events import Entry
+from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.values import ExecutionId, WorkerId
+
+
+@dataclass(slots=True, kw_only=True)
+class _Kept:
+    record: ExecutionRecord
+    lines: list[tuple[datetime, str, bytes]] = field(default_factory=list)
+
+
+class MemoryExecutionLog:
+    """An `ExecutionLog` that lasts as long as it is referred to.
+
+    Events are kept as the JSON that a database would keep, so that nothing can be read back
+    here that could not be there.
+    """
+
+    def __init__(self, scenarios: MemoryScenarioStore | None = None) -> None:
+        """Refuse executions of scenarios that ``scenarios`` lacks, if it is given."""
+        self._scenarios = scenarios
+        self._kept: dict[ExecutionId, _Kept] = {}
+
+    async def create(self, record: ExecutionRecord) -> None:
+        """See `ExecutionLog.create`."""
+        if self._scenarios is not None:
+            await self._scenarios.get(record.scenario)
+        plan = decode_plan(encode(record.plan))
+        self._kept.setdefault(record.id, _Kept(record=replace(record, plan=plan)))
+
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
+        """See `ExecutionLog.append`."""
+        if not entries:
+            return
+        expected = entries[0].position - 1
+        assert leading_to.position == entries[-1].position == expected + len(entries)
+        lines = [(entry.at, kind_of(entry.event), encode(entry.event)) for entry in entries]
+        kept = self._kept.get(leading_to.id)
+        if kept is None or len(kept.lines) != expected:
+            raise LogConflictError(execution=leading_to.id, expected=expected)
+        kept.lines.extend(lines)
+        kept.record = replace(
+            kept.record,
+            status=leading_to.status,
+            verdict=leading_to.verdict,
+            started_at=leading_to.started_at,
+            ended_at=leading_to.ended_at,
+            end=leading_to.position,
+            outstanding=len(leading_to.outstanding),
+        )
+
+    async def read(self, execution: ExecutionId, *, after: int = 0) -> Sequence[Entry]:
+        """See `ExecutionLog.read`."""
+        kept = self._kept.get(execution)
+        if kept is None:
+            return []
+        return [
+            Entry(position=position, at=at, event=decode_event(kind, body))
+            for position, (at, kind, body) in enumerate(kept.lines[after:], start=after + 1)
+        ]
+
+    async def get(self, execution: ExecutionId) -> ExecutionRecord:
+        """See `ExecutionLog.get`."""
+        kept = self._kept.get(execution)
+        if kept is None:
+            raise NotFoundError(kind="execution", identity=str(execution))
+        return kept.record
+
+    async def recent(
+        self, *, limit: int, before: ExecutionId | None = None
+    ) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.recent`."""
+        older = (i for i in self._kept if before is None or i < before)
+        return [self._kept[i].record for i in sorted(older, reverse=True)[:limit]]
+
+    async def unsettled(self) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.unsettled`."""
+        records = (self._kept[i].record for i in sorted(self._kept))
+        return [r for r in records if r.status is not Status.FINISHED or r.outstanding]
+
+    def hand_over(self, execution: ExecutionId, *, by: WorkerId, held_by: WorkerId) -> bool:
+        """Do for `MemoryWorkers` what `Workers.claim` asks for."""
+        kept = self._kept.get(execution)
+        if kept is None or kept.record.worker != held_by:
+            return False
+        kept.record = replace(kept.record, worker=by)
+        return True
