@@ -1,0 +1,1 @@
+"""Documents as people write them: YAML, read with the place of everything in it."""
