@@ -1,0 +1,137 @@
+"""Judge checks against what is observed, each time that something new is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+
+from test_coordination.application.engine.observations import Observations
+from test_coordination.application.engine.recorder import Recorder
+from test_coordination.application.engine.trial import Look, Trial, plain
+from test_coordination.application.ports import Clock, Expressions, Program
+from test_coordination.domain.events import CheckJudged, SteadyStateLeft, SteadyStateRegained
+from test_coordination.domain.evidence import Finding, Phase, Validation
+from test_coordination.domain.expressions import (
+    Expression,
+    ExpressionFailedError,
+    Kind,
+    MissingValueError,
+    Names,
+)
+from test_coordination.domain.plan import PlannedCheck
+from test_coordination.domain.scenario import Severity
+from test_coordination.domain.values import StepId
+
+_ASK_AGAIN_S_MAX: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What is needed to judge: the language, the names, what was seen, and the time."""
+
+    expressions: Expressions
+    names: Names
+    observations: Observations
+    clock: Clock
+
+    def program(self, check: PlannedCheck) -> Program:
+        """Return the condition of ``check``, ready to be evaluated."""
+        expression = Expression(text=check.expression, mark=check.mark)
+        return self.expressions.compile(expression, self.names, expected=Kind.BOOLEAN)
+
+    def look(self, program: Program, check: PlannedCheck, origin: datetime) -> Look | None:
+        """Return what the condition is now; None if nothing was seen since ``origin``."""
+        at = self.observations.seen_at(program.names, origin)
+        if at is None:
+            return None
+        start = origin if check.recent else None
+        values = self.observations.values(program.names, start=start)
+        try:
+            truth = program.evaluate(values) is True
+            measure = program.measure(values)
+        except (MissingValueError, ExpressionFailedError) as error:
+            return Look(at=at, truth=None, reason=str(error))
+        return Look(at=at, truth=truth, measure=measure)
+
+
+async def judged(
+    bench: Bench, check: PlannedCheck, *, origin: datetime, phase: Phase, step: StepId | None
+) -> Validation:
+    """Return the validation of ``check`` once it is certain; its time counts from ``origin``."""
+    program = bench.program(check)
+    trial = Trial(check=check, origin=origin)
+    while True:
+        look = bench.look(program, check, origin)
+        if look is not None and (trial.last is None or look.at > trial.last.at):
+            trial = trial.see(look)
+        now = bench.clock.now()
+        finding = trial.finding(now)
+        if finding is not None:
+            return trial.validation(finding, now, phase=phase, step=step)
+        await _news(bench, trial.decided_by() - now)
+
+
+async def _news(bench: Bench, left: timedelta) -> None:
+    """Return when something new was seen, or when it is time to decide without."""
+    seconds = left.total_seconds()
+    with anyio.move_on_after(seconds if seconds > 0 else _ASK_AGAIN_S_MAX):
+        await bench.observations.change()
+
+
+class Watch:
+    """One condition of the steady state, watched while the steps run.
+
+    Leaving it and coming back are recorded. It is judged at the end if its severity is
+    critical: then one moment outside breaks it.
+    """
+
+    def __init__(self, bench: Bench, check: PlannedCheck, recorder: Recorder) -> None:
+        self._bench = bench
+        self._check = check
+        self._recorder = recorder
+        self._began = bench.clock.now()
+        self._worst: Look | None = None
+        self._last: Look | None = None
+        self._scope = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Watch until `conclude` is called."""
+        program = self._bench.program(self._check)
+        with self._scope:
+            while True:
+                look = self._bench.look(program, self._check, self._began)
+                if look is not None and (self._last is None or look.at > self._last.at):
+                    await self._see(look)
+                await self._bench.observations.change()
+
+    async def _see(self, look: Look) -> None:
+        inside = self._last is None or self._last.truth is True
+        observed = plain(look.measure.observed) if look.measure else None
+        self._last = look
+        if look.truth is not True and inside:
+            event = SteadyStateLeft(check=self._check.id, observed=observed)
+            await self._recorder.record(event)
+        elif look.truth is True and not inside:
+            back = SteadyStateRegained(check=self._check.id, observed=observed)
+            await self._recorder.record(back)
+        if look.truth is False and self._worst is None:
+            self._worst = look
+
+    async def conclude(self) -> None:
+        """End the watch, and record the judgement over the whole of it; call it once."""
+        self._scope.cancel()
+        if self._check.severity is not Severity.CRITICAL:
+            return
+        trial = Trial(check=self._check, origin=self._began, last=self._worst or self._last)
+        seen_true = self._last is not None and self._last.truth is True
+        finding = Finding.INCONCLUSIVE
+        if self._worst is not None:
+            finding = Finding.BROKEN
+        elif seen_true:
+            finding = Finding.HELD
+        now = self._bench.clock.now()
+        validation = trial.validation(finding, now, phase=Phase.DURING, step=None)
+        await self._recorder.record(CheckJudged(validation=validation))

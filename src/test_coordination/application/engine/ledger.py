@@ -1,0 +1,116 @@
+"""Faults in force: armed before they bite, seen to bite, undone and seen to be gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Final
+
+import anyio
+
+from test_coordination.application.capabilities import Fault
+from test_coordination.domain.errors import CoordinationError
+from test_coordination.domain.events import (
+    Event,
+    FaultArmed,
+    FaultInjected,
+    FaultNotInjected,
+    FaultReverted,
+    FaultRevertFailed,
+)
+from test_coordination.domain.evidence import Facts
+from test_coordination.domain.plan import FaultWork
+from test_coordination.domain.topology import Topology
+from test_coordination.domain.values import Receipt, StepId
+
+UNDO_LIMIT: Final = timedelta(seconds=60)
+"""How long an undo may go on trying before its fault is put on record as residue."""
+
+_RETRY_S: Final = 0.5
+
+Record = Callable[[Event], Awaitable[None]]
+
+
+@dataclass(eq=False, kw_only=True)
+class UndoTimeoutError(CoordinationError):
+    """An undo did not come back in the time that it has."""
+
+    code: ClassVar[str] = "fault.undo_timeout"
+
+    limit_s: float
+
+    def __str__(self) -> str:
+        return f"the undo did not finish within {self.limit_s:g} s; run `tcoord undo` to try again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A fault, what it is to do, and to whom."""
+
+    step: StepId
+    fault: Fault
+    work: FaultWork
+    topology: Topology
+
+
+@asynccontextmanager
+async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
+    """Keep a fault in force for the body of the ``async with``.
+
+    The receipt is recorded before the target is touched, so a worker that dies at any point
+    leaves behind enough to clean up. Neither cancellation nor an error reaches the undo, which
+    has ``UNDO_LIMIT`` of its own; if that runs out, the fault stays on record as outstanding
+    and the next sweep tries again.
+
+    Raises:
+        CoordinationError: the fault could not be armed, or does not bite; it is undone by then.
+    """
+    work = charge.work
+    receipt = await charge.fault.arm(charge.topology, work.service, work.parameters)
+    armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=receipt)
+    await record(armed)
+    try:
+        await _inject(charge, receipt, record)
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await undo(charge.fault, armed, record)
+
+
+async def _inject(charge: Charge, receipt: Receipt, record: Record) -> None:
+    try:
+        evidence = await charge.fault.inject(receipt)
+    except CoordinationError as error:
+        await record(FaultNotInjected(step=charge.step, reason=str(error), code=error.code))
+        raise
+    await record(FaultInjected(step=charge.step, evidence=evidence))
+
+
+async def undo(fault: Fault, armed: FaultArmed, record: Record) -> bool:
+    """Revert what ``armed`` may have put in force; tell whether it is proven to be gone.
+
+    What happened is recorded either way. The target is put back before anything is written,
+    so a store that is away delays the record and never the undo.
+    """
+    outcome = await _reverted(fault, armed.receipt)
+    if isinstance(outcome, CoordinationError):
+        reason, code = str(outcome), outcome.code
+        await record(FaultRevertFailed(step=armed.step, reason=reason, code=code))
+        return False
+    await record(FaultReverted(step=armed.step, evidence=outcome))
+    return True
+
+
+async def _reverted(fault: Fault, receipt: Receipt) -> Facts | CoordinationError:
+    """Return what shows that the fault is gone, or why that could not be shown in time."""
+    failure: CoordinationError = UndoTimeoutError(limit_s=UNDO_LIMIT.total_seconds())
+    with anyio.move_on_after(UNDO_LIMIT.total_seconds()):
+        while True:
+            try:
+                return await fault.revert(receipt)
+            except CoordinationError as error:
+                failure = error
+                await anyio.sleep(_RETRY_S)
+    return failure

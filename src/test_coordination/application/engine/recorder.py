@@ -1,0 +1,134 @@
+"""The one pen of an execution in this worker: what it writes is durable, folded and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+
+from test_coordination.application.ports import (
+    Clock,
+    ExecutionLog,
+    ExecutionRecord,
+    LiveView,
+    LogConflictError,
+)
+from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.events import Entry, Event
+from test_coordination.domain.execution import Execution
+
+STORE_PATIENCE: Final = timedelta(seconds=30)
+"""How long an event waits for a store that is away before its step is given up."""
+
+_PATIENCE_LOST: Final = timedelta(seconds=2)
+"""How long later events wait: who waited in vain once has faults to undo, and hurries."""
+
+_RETRY_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Where an execution is written and shown."""
+
+    log: ExecutionLog
+    live: LiveView
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """Entries to be written together, and the execution as it stands after them."""
+
+    entries: tuple[Entry, ...]
+    after: Execution
+
+
+class Recorder:
+    """Appends events one call after the other, each on top of the last.
+
+    ``state`` is the execution as it stands after everything that is known to be durable.
+    """
+
+    def __init__(self, stores: Stores, record: ExecutionRecord, state: Execution) -> None:
+        self.state = state
+        self._stores = stores
+        self._record = record
+        self._turn = anyio.Lock()
+        self._changed = anyio.Event()
+        self._doubt: _Page | None = None
+        self._patience = STORE_PATIENCE
+
+    async def record(self, *events: Event) -> None:
+        """Append ``events``; they are durable when this returns.
+
+        A store that is away is waited for, ``STORE_PATIENCE`` at most. Cancellation does not
+        cut an append short: it would leave its outcome unknown.
+
+        Raises:
+            LogConflictError: another worker has taken the execution over; nothing was written.
+            StoreUnavailableError: the store did not come back; whether the events were written
+                is not known, and the next call finds out before it writes.
+        """
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                await self._write(events)
+
+    async def change(self, seen: Execution, *, limit: timedelta | None) -> None:
+        """Return when the state is another than ``seen``, or ``limit`` has passed."""
+        seconds = None if limit is None else max(0.0, limit.total_seconds())
+        with anyio.move_on_after(seconds):
+            while self.state is seen:
+                await self._changed.wait()
+
+    async def _write(self, events: Sequence[Event]) -> None:
+        now, page = self._stores.clock.now(), None
+        with anyio.move_on_after(self._patience.total_seconds()):
+            while True:
+                try:
+                    await self._settle()
+                    if page is not None and self.state is page.after:
+                        return
+                    page = self._folded(events, now)
+                    self._doubt = page
+                    await self._stores.log.append(page.entries, leading_to=page.after)
+                except StoreUnavailableError:
+                    await anyio.sleep(_RETRY_S)
+                else:
+                    self._accept(page)
+                    self._patience = STORE_PATIENCE
+                    return
+        waited, self._patience = self._patience, _PATIENCE_LOST
+        raise StoreUnavailableError(
+            store="the execution log",
+            doing=f"recording what execution {self.state.id} did",
+            cause=f"it did not come back within {waited.total_seconds():g} s",
+        )
+
+    async def _settle(self) -> None:
+        """Find out whether an append whose outcome was unknown has landed after all."""
+        if self._doubt is None:
+            return
+        found = await self._stores.log.read(self.state.id, after=self.state.position)
+        if not found:
+            self._doubt = None
+        elif tuple(found) == self._doubt.entries:
+            self._accept(self._doubt)
+        else:
+            raise LogConflictError(execution=self.state.id, expected=self.state.position)
+
+    def _accept(self, page: _Page) -> None:
+        self.state, self._doubt = page.after, None
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+        self._stores.live.publish(self._record, page.after, page.entries)
+
+    def _folded(self, events: Sequence[Event], now: datetime) -> _Page:
+        after, entries = self.state, list[Entry]()
+        for event in events:
+            entry = Entry(position=after.position + 1, at=now, event=event)
+            after = after.apply(entry)
+            entries.append(entry)
+        return _Page(entries=tuple(entries), after=after)

@@ -1,0 +1,140 @@
+"""The loop: ask what is due, do it, record what happened, ask again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from test_coordination.application.engine.checks import Watch
+from test_coordination.application.engine.decide import (
+    Begin,
+    Cancel,
+    Command,
+    Conclude,
+    Finish,
+    Stop,
+    conclusion,
+    decide,
+)
+from test_coordination.application.engine.sampler import SampleWriter, sample
+from test_coordination.application.engine.steps import LOST, Hands, Performance
+from test_coordination.application.ports import LiveView
+from test_coordination.domain.errors import CoordinationError
+from test_coordination.domain.events import AbortRequested, Noted
+from test_coordination.domain.evidence import Sample
+from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.plan import Plan
+from test_coordination.domain.values import StepId
+
+GUARD: Final = "the coordinator"
+"""Who is named where nobody but the coordinator itself stops an execution."""
+
+_LAST_FLUSH: Final = timedelta(seconds=10)
+
+
+class Runner:
+    """Carries one execution from wherever its log stands to its end."""
+
+    def __init__(self, plan: Plan, hands: Hands, live: LiveView) -> None:
+        self._plan = plan
+        self._hands = hands
+        self._live = live
+        self._recorder = hands.recorder
+        self._under_way: dict[StepId, Performance] = {}
+        self._watches: list[Watch] | None = None
+        self._lost: CoordinationError | None = None
+        self._told = False
+
+    async def run(self) -> Execution:
+        """Return the execution as it ended.
+
+        Every fault is undone by the time this returns or raises, also when it is cancelled, or
+        is on record as residue.
+
+        Raises:
+            LogConflictError: another worker has taken the execution over.
+            StoreUnavailableError: the log could not be written any more.
+        """
+        writer = SampleWriter(
+            execution=self._recorder.state.id, evidence=self._hands.evidence, live=self._live
+        )
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(writer.run)
+                self._start_probes(group, writer)
+                await self._guarded(group, lambda: self._loop(group))
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.move_on_after(_LAST_FLUSH.total_seconds(), shield=True):
+                await writer.flush()
+        if self._lost is not None:
+            raise self._lost
+        return self._recorder.state
+
+    def _start_probes(self, group: TaskGroup, writer: SampleWriter) -> None:
+        def see(taken: Sample) -> None:
+            writer.add(taken)
+            self._hands.bench.observations.add(taken)
+
+        for probe in self._plan.probes:
+            group.start_soon(sample, probe, self._hands.probing, see)
+
+    async def _guarded(self, group: TaskGroup, act: Callable[[], Awaitable[None]]) -> None:
+        """Do ``act``; if the log is lost to us, end everything else, which undoes the faults."""
+        try:
+            await act()
+        except LOST as error:
+            self._lost = self._lost or error
+            group.cancel_scope.cancel()
+
+    async def _loop(self, group: TaskGroup) -> None:
+        while (state := self._recorder.state).status is not Status.FINISHED:
+            now = self._hands.bench.clock.now()
+            decision = decide(self._plan, state, now)
+            await self._watch(group, on=decision.watching)
+            for command in decision.commands:
+                await self._carry_out(command, group)
+            await self._tell_trouble()
+            limit = decision.wake_at - now if decision.wake_at else None
+            await self._recorder.change(state, limit=limit)
+
+    async def _carry_out(self, command: Command, group: TaskGroup) -> None:
+        match command:
+            case Begin(step=step):
+                self._begin(step, group)
+            case Finish(step=step):
+                self._under_way[step].over.set()
+            case Cancel(step=step):
+                self._under_way[step].scope.cancel()
+            case Stop(reason=reason):
+                await self._recorder.record(AbortRequested(reason=reason, by=GUARD))
+            case Conclude():
+                await self._recorder.record(*conclusion(self._plan, self._recorder.state))
+
+    def _begin(self, step: StepId, group: TaskGroup) -> None:
+        if step not in self._under_way:
+            performance = Performance(step=self._plan.step(step), hands=self._hands)
+            self._under_way[step] = performance
+            group.start_soon(self._guarded, group, performance.run)
+
+    async def _watch(self, group: TaskGroup, *, on: bool) -> None:
+        """Watch the steady state from the first step on until the last one is over."""
+        if on and self._watches is None:
+            bench = self._hands.bench
+            self._watches = [Watch(bench, check, self._recorder) for check in self._plan.watched]
+            for watch in self._watches:
+                group.start_soon(self._guarded, group, watch.run)
+        elif not on and self._watches:
+            watches, self._watches = self._watches, []
+            for watch in watches:
+                await watch.conclude()
+
+    async def _tell_trouble(self) -> None:
+        trouble = self._live.trouble()
+        if trouble and not self._told:
+            self._told = True
+            await self._recorder.record(Noted(text=trouble))

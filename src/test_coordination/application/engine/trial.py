@@ -1,0 +1,135 @@
+"""Judge one check from the looks that were had at it: a pure state, one look after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from test_coordination.domain.evidence import Finding, Phase, Validation, margin
+from test_coordination.domain.expressions import Measure, as_text
+from test_coordination.domain.plan import PlannedCheck
+from test_coordination.domain.values import StepId, Value, format_duration
+
+PATIENCE: Final = timedelta(seconds=10)
+"""How long a check that must be true at once waits for something to look at."""
+
+LATE: Final = timedelta(seconds=3)
+"""How long after the end of ``within`` a sample that was begun before it may still come in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a check's condition was at one time; ``truth`` is None where a value is missing."""
+
+    at: datetime
+    truth: bool | None
+    measure: Measure | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A check on its way to a finding.
+
+    ``origin`` is when its time began to count; ``since`` when the present stretch of truth
+    began. A missing value ends a stretch as a false one does: truth that was not seen does not
+    count.
+    """
+
+    check: PlannedCheck
+    origin: datetime
+    since: datetime | None = None
+    first: Look | None = None
+    last: Look | None = None
+
+    def see(self, look: Look) -> Trial:
+        """Return the trial after ``look``; looks come in the order of time."""
+        since = (self.since or look.at) if look.truth else None
+        if self._given_up():
+            return self
+        first = self.first or (look if look.truth is not None else None)
+        return replace(self, since=since, first=first, last=look)
+
+    def finding(self, now: datetime) -> Finding | None:
+        """Return the finding that is certain at ``now``; None while it is open."""
+        if self._held():
+            return Finding.HELD
+        if self._given_up():
+            return Finding.BROKEN
+        if self._in_time():
+            return None
+        if now < self.decided_by():
+            return None
+        missing = self.last is None or self.last.truth is None
+        return Finding.INCONCLUSIVE if missing else Finding.BROKEN
+
+    def decided_by(self) -> datetime:
+        """Return when to ask again even if no further look is had."""
+        patience = PATIENCE if self.check.within is None else self.check.within + LATE
+        return self.origin + patience
+
+    def _held(self) -> bool:
+        if self.since is None or self.last is None or not self._in_time():
+            return False
+        return self.last.at - self.since >= self.check.hold
+
+    def _in_time(self) -> bool:
+        """Tell whether the present stretch of truth began early enough to count."""
+        if self.since is None:
+            return False
+        return self.check.within is None or self.since <= self.origin + self.check.within
+
+    def _given_up(self) -> bool:
+        """Tell whether no later look can save the check."""
+        if self.last is None or self.last.truth is not False:
+            return False
+        if self.check.within is None:
+            return True
+        return self.last.at > self.origin + self.check.within
+
+    def validation(
+        self, finding: Finding, now: datetime, *, phase: Phase, step: StepId | None
+    ) -> Validation:
+        """Return the judgement to be recorded."""
+        measure = self.last.measure if self.last else None
+        observed = measure.observed if measure else None
+        return Validation(
+            check=self.check.id,
+            phase=phase,
+            finding=finding,
+            expression=self.check.expression,
+            severity=self.check.severity,
+            step=step,
+            observed=plain(observed),
+            relation=measure.relation if measure else "",
+            limit=plain(measure.limit) if measure else None,
+            margin=margin(observed, measure.relation, measure.limit) if measure else None,
+            took=self.since - self.origin if finding is Finding.HELD and self.since else None,
+            began_at=self.origin,
+            ended_at=now,
+            reason=self._reason(finding),
+        )
+
+    def _reason(self, finding: Finding) -> str:
+        measure = self.last.measure if self.last else None
+        seen = self.check.expression
+        if measure is not None and measure.observed is not None:
+            seen = f"observed {as_text(measure.observed)}, expected {measure.relation} "
+            seen += as_text(measure.limit)
+        limit = "" if self.check.within is None else f" within {format_duration(self.check.within)}"
+        held = f" for {format_duration(self.check.hold)}" if self.check.hold else ""
+        if finding is Finding.HELD:
+            return f"{seen}{limit}{held}"
+        if finding is Finding.BROKEN:
+            return f"{seen}{limit}{held}, which was not the case"
+        if self.last is None:
+            return f"nothing was sampled{limit or ' in time'}, so it could not be judged"
+        return f"{self.last.reason or 'a value was missing'}, so it could not be judged"
+
+
+def plain(value: Value) -> object:
+    """Return ``value`` as a log can carry it: scalars as they are, all else as text."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return as_text(value)
