@@ -125,7 +125,7 @@ class Site:
         return Log(path=home.with_suffix(".log"))
 
     def _sockets(self, home: Path, socket: str) -> Path:
-        if sockets.fits(home / socket):
+        if sockets.addressable(home / socket):
             return home
         return sockets.short_directory(home.with_suffix(".sockets"), account_for(home))
 

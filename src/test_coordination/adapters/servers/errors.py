@@ -73,18 +73,18 @@ class DirectoryUnusableError(CoordinationError):
 
 
 @dataclass(eq=False, kw_only=True)
-class SocketPathTooLongError(CoordinationError):
-    """A socket was asked for at a path that the system cannot address."""
+class SocketUnaddressableError(CoordinationError):
+    """A socket was asked for at a path that clients cannot address."""
 
-    code: ClassVar[str] = "servers.socket_path_too_long"
+    code: ClassVar[str] = "servers.socket_unaddressable"
 
     socket: Path
     length_max: int
 
     def __str__(self) -> str:
         return (
-            f"the socket {str(self.socket)!r} has a path longer than {self.length_max} bytes, "
-            "which is all the system allows; choose a directory with a shorter path"
+            f"no client can address the socket {str(self.socket)!r}, because its path is longer "
+            f"than {self.length_max} bytes or holds a comma; choose a directory with another path"
         )
 
 

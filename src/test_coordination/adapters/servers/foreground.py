@@ -27,7 +27,7 @@ def exec_postgres(directory: Path, *, postgres_bin: Path | None = None) -> NoRet
 
     Raises:
         AlreadyRunningError: one runs in that directory and goes on running.
-        SocketPathTooLongError: the directory's path is too long for a socket.
+        SocketUnaddressableError: the directory's path is too long for a socket, or has a comma.
         NoBinaryError, NoAccountError, DirectoryUnreachableError, DirectoryUnusableError,
         LeftoversRemainError, StartFailedError: see `Server.prepare`.
     """
@@ -53,7 +53,7 @@ def exec_valkey(directory: Path) -> NoReturn:
 
 
 def _exec(server: Postgres | Valkey, *, socket: Path) -> NoReturn:
-    sockets.demand_fits(socket)
+    sockets.demand_addressable(socket)
     settle(server.home, server.account)
     lock = _own(server)
     launch = server.prepare()

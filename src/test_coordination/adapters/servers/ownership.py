@@ -22,12 +22,15 @@ class ServerUrls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A lock on a directory. The kernel takes it back when its holder dies, however it dies."""
+    """A lock on a directory. The kernel takes it back when its holder dies, however it dies.
+
+    Children that were forked without exec hold it too, until they end or it is released.
+    """
 
     descriptor: int
 
     def release(self) -> None:
-        """Give it up, also in the name of children that were forked without exec."""
+        """Give it up, in the name of such children too."""
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         os.close(self.descriptor)
 

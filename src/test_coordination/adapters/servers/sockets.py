@@ -1,4 +1,4 @@
-"""Where a server's socket lies: at home if the path is short enough, else in a short place."""
+"""Where a server's socket lies: at home if clients can address that, else in a short place."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ from pathlib import Path
 from typing import Final
 
 from test_coordination.adapters.servers.account import Account
-from test_coordination.adapters.servers.errors import SocketPathTooLongError
+from test_coordination.adapters.servers.errors import SocketUnaddressableError
 
 LENGTH_MAX: Final = 107
 SHORT: Final = "/tmp"  # noqa: S108  the one short place that every system has; TMPDIR may be long
 MODE: Final = 0o700
 
 
-def fits(socket: Path) -> bool:
-    """Say whether the system can address a socket at ``socket``."""
-    return len(os.fsencode(socket)) <= LENGTH_MAX
+def addressable(socket: Path) -> bool:
+    """Say whether clients can address a socket at ``socket``.
+
+    The system limits the length of its path. In a PostgreSQL URL a comma separates hosts, even
+    a quoted one.
+    """
+    return len(os.fsencode(socket)) <= LENGTH_MAX and "," not in str(socket)
 
 
-def demand_fits(socket: Path) -> None:
+def demand_addressable(socket: Path) -> None:
     """Refuse a socket whose place was not ours to choose.
 
     Raises:
-        SocketPathTooLongError: its path is too long.
+        SocketUnaddressableError: clients cannot address it.
     """
-    if not fits(socket):
-        raise SocketPathTooLongError(socket=socket, length_max=LENGTH_MAX)
+    if not addressable(socket):
+        raise SocketUnaddressableError(socket=socket, length_max=LENGTH_MAX)
 
 
 def short_directory(record: Path, account: Account | None) -> Path:
