@@ -65,6 +65,13 @@ def test_a_value_is_what_yaml_1_2_says(text: str, value: object) -> None:
     assert type(tree["k"]) is type(value)
 
 
+def test_a_byte_order_mark_and_a_quoted_merge_sign_are_nothing_special() -> None:
+    tree = read("\N{ZERO WIDTH NO-BREAK SPACE}a: 1\n'<<': 2", file="crash.yaml")
+
+    assert tree == {"a": 1, "<<": 2}
+    assert place(tree, "a") == (1, 4)
+
+
 def test_not_a_number_is_a_number_that_is_none() -> None:
     assert math.isnan(read("k: .nan", file="crash.yaml")["k"])
 
@@ -154,7 +161,7 @@ def test_a_model_validates_a_tree_as_it_is() -> None:
         ("a: ! x", ("yaml.tag", 1, 4)),
         ("a: !odd {}", ("yaml.tag", 1, 4)),
         ("~: 1", ("yaml.key", 1, 1)),
-        ("{: 1}", ("yaml.key", 1, 2)),
+        ("?", ("yaml.key", 1, 2)),
         ("? [a]\n: b", ("yaml.key", 1, 3)),
         ("a: &x b\n*x : c", ("yaml.key", 2, 1)),
         ("a: {{ x }}", ("yaml.braces", 1, 4)),
