@@ -16,7 +16,7 @@ from trading.clock import now
 from trading.database import AUDITOR, STORE_ERRORS, Connection, Database
 from trading.logs import Log
 from trading.oracle import read_oracle
-from trading.service import OK, Service, refusal, run
+from trading.service import OK, Service, refusal, run, unavailable
 from trading.settings import Settings
 from trading.stream import FILLS, FILLS_KEPT, REDIS_ERRORS, open_redis
 
@@ -154,7 +154,7 @@ class Auditor:
             async with self._database.connection() as connection:
                 rows = await connection.fetch(TIMELINE, since, limit)
         except STORE_ERRORS as error:
-            return web.json_response({"error": type(error).__name__}, status=503)
+            raise unavailable(error) from error
         return web.json_response([_moment(row) for row in rows])
 
     async def close(self) -> None:

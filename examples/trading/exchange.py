@@ -21,7 +21,7 @@ from trading.logs import Log
 from trading.market import LOOK_S, OPENING, PriceBoard
 from trading.matching import QUANTITY_MAX, Book, Entry, Order
 from trading.peers import Peer
-from trading.service import Service, body_of, number_in, refusal, run
+from trading.service import Service, body_of, missing, number_in, refusal, run, unavailable
 from trading.settings import Settings
 from trading.stream import open_redis
 
@@ -93,7 +93,7 @@ class Exchange:
                 key=order.client_order_id,
             )
         except UnavailableError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return web.json_response(asdict(entries[0].order))
 
     def _place(self, book: Book, order: Order, *, unwanted: bool) -> Entry:
@@ -112,9 +112,9 @@ class Exchange:
         try:
             order = await self._journal.find(request.match_info["client_order_id"])
         except STORE_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         if order is None:
-            raise web.HTTPNotFound(text='{"error": "no such order"}')
+            raise missing("order")
         return web.json_response(asdict(order))
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -123,7 +123,7 @@ class Exchange:
         try:
             await self._journal.submit(lambda book: book.cancel(key))
         except UnavailableError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return await self.get(request)
 
     async def fills(self, request: web.Request) -> web.Response:
@@ -138,7 +138,7 @@ class Exchange:
                 since=since, account=query.get("account"), limit=min(limit, FILLS_MAX)
             )
         except STORE_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return web.json_response([dict(fill) for fill in fills])
 
     async def balances(self, _: web.Request) -> web.Response:
@@ -146,7 +146,7 @@ class Exchange:
         try:
             return web.json_response(await self._store.balances())
         except STORE_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def transfer(self, request: web.Request) -> web.Response:
         """Answer POST /transfers: assets leave for the custodian, once a transfer_id."""
@@ -158,7 +158,7 @@ class Exchange:
         except (KeyError, TypeError) as error:
             raise refusal("a transfer is incomplete") from error
         except STORE_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return web.json_response({"transferred": len(transfers)})
 
     async def inject_latency(self, request: web.Request) -> web.Response:
@@ -197,13 +197,6 @@ class Exchange:
         await self._market_data.close()
         await self._database.close()
         await self._redis.aclose()
-
-
-def _unavailable(error: Exception) -> web.HTTPServiceUnavailable:
-    reason = str(error).replace('"', "'").replace("\n", " ") or type(error).__name__
-    return web.HTTPServiceUnavailable(
-        text=f'{{"error": "{reason}"}}', content_type="application/json"
-    )
 
 
 def _order(body: Mapping[str, Any]) -> Order:

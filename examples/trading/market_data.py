@@ -15,7 +15,7 @@ from trading.clock import now
 from trading.database import STORE_ERRORS, Database
 from trading.logs import Log
 from trading.market import OPENING, PRICE_SCALE, STABLECOIN, Quote
-from trading.service import OK, Service, body_of, number_in, refusal, run
+from trading.service import OK, Service, body_of, missing, number_in, refusal, run
 from trading.settings import Settings
 from trading.stream import REDIS_ERRORS, open_redis
 
@@ -142,7 +142,7 @@ class MarketData:
         document = _document(self.published())
         symbol = request.match_info["symbol"]
         if symbol not in document:
-            raise web.HTTPNotFound(text='{"error": "no such symbol"}')
+            raise missing("symbol")
         return web.json_response(document[symbol])
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -160,7 +160,7 @@ class MarketData:
         symbol = body.get("symbol", "BTC-USD")
         if symbol not in OPENING:
             raise refusal("no such symbol")
-        factor = 1 + number_in(body, "percent", -20) / 100
+        factor = 1 + number_in(body, "percent", 50) / 100
         if factor <= 0:
             raise refusal("percent is -100 or less")
         self._chaos.factors[symbol] = factor

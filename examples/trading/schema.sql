@@ -76,11 +76,10 @@ CREATE TABLE custodian.settlements (
     amount bigint NOT NULL,
     state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'settled')),
     created_at timestamptz NOT NULL DEFAULT now(),
-    due_at timestamptz NOT NULL,
     settled_at timestamptz
 );
 CREATE INDEX ON custodian.settlements (external_id);
-CREATE INDEX ON custodian.settlements (due_at) WHERE state = 'pending';
+CREATE INDEX ON custodian.settlements (id) WHERE state = 'pending';
 CREATE TABLE custodian.balances (
     account text, asset text, amount bigint NOT NULL, PRIMARY KEY (account, asset)
 );
@@ -141,11 +140,16 @@ SELECT account, asset, amount
 FROM (VALUES ('house', 1000000000000000), ('load', 100000000000000), ('engine', 10000000000000))
          AS holder (account, amount)
      CROSS JOIN (VALUES ('USD'), ('BTC'), ('ETH'), ('USDT')) AS held (asset);
-INSERT INTO exchange.balances SELECT * FROM exchange.deposits;
-INSERT INTO custodian.balances SELECT account, asset, 0 FROM exchange.deposits;
+-- The engine begins with a little of each asset at the custodian, and the rest at the exchange.
+INSERT INTO custodian.balances
+SELECT account, asset, 1000000 FROM exchange.deposits WHERE account = 'engine' AND asset <> 'USD';
+INSERT INTO exchange.balances
+SELECT account, asset, deposit.amount - coalesce(kept.amount, 0)
+FROM exchange.deposits AS deposit LEFT JOIN custodian.balances AS kept USING (account, asset);
 INSERT INTO trading.strategies VALUES ('mean-reversion', true);
+-- A third above what the engine's strategy may hold at the opening prices.
 INSERT INTO risk.limits
-VALUES ('BTC-USD', 15000000000), ('ETH-USD', 15000000000), ('USDT-USD', 15000000000);
+VALUES ('BTC-USD', 2400000000), ('ETH-USD', 120000000), ('USDT-USD', 40000);
 
 -- (1) Acknowledged, and absent or in another state. Two seconds leave room for what is on its way.
 CREATE VIEW audit.lost_orders AS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -104,7 +105,20 @@ async def body_of(request: web.Request) -> dict[str, Any]:
 
 def refusal(reason: str) -> web.HTTPBadRequest:
     """Return the answer 400 with its ``reason`` as JSON."""
-    return web.HTTPBadRequest(text=f'{{"error": "{reason}"}}', content_type="application/json")
+    text = json.dumps({"error": reason})
+    return web.HTTPBadRequest(text=text, content_type="application/json")
+
+
+def missing(what: str) -> web.HTTPNotFound:
+    """Return the answer 404 with its reason as JSON."""
+    text = json.dumps({"error": f"no such {what}"})
+    return web.HTTPNotFound(text=text, content_type="application/json")
+
+
+def unavailable(error: Exception) -> web.HTTPServiceUnavailable:
+    """Return the answer 503 with its reason as JSON: try again later."""
+    text = json.dumps({"error": str(error) or type(error).__name__})
+    return web.HTTPServiceUnavailable(text=text, content_type="application/json")
 
 
 def number_in(body: Mapping[str, Any], name: str, default: float | None = None) -> float:

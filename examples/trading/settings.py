@@ -26,7 +26,6 @@ class Settings:
     exchange_url: str = ""
     custodian_url: str = ""
     engine_url: str = ""
-    loadgen_url: str = ""
     acknowledged: str = ""
     seed: int = 7
 
