@@ -241,9 +241,12 @@ def test_mistakes_before_a_fatal_one_are_not_forgotten() -> None:
 
 
 def test_depth_counts_through_aliases() -> None:
-    half = "[" * 40 + "]" * 40
+    first = f"a: &x {'[' * 25}{']' * 25}"
+    second = f"b: &y {'[' * 25}*x{']' * 25}"
 
-    found = problems(f"a: &x {half}\nb: {'[' * 30}*x{']' * 30}")
+    assert read(f"{first}\n{second}", file="crash.yaml")
+
+    found = problems(f"{first}\n{second}\nc: {'[' * 25}*y{']' * 25}")
 
     assert [problem[0] for problem in found] == ["yaml.too_deep"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
 import yaml
@@ -94,7 +94,6 @@ class _Frame:
     nodes_before: int
     height: int = 0
     key: str | None = None
-    spare: dict[str, Mark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,11 +249,8 @@ class _Reader:
             self._note(mark, "yaml.duplicate_key", said)
         else:
             frame.node.key_marks[key] = mark
-            return
-        frame.spare[key] = mark
 
     def _put(self, value: object, mark: Mark) -> None:
-        """Give ``value`` to the map or list that is being read; after a refused key, to nobody."""
         if not self._frames:
             return
         frame = self._frames[-1]
@@ -264,9 +260,8 @@ class _Reader:
             return
         key, frame.key = frame.key, None
         assert key is not None
-        if frame.spare.pop(key, None) is None:
-            frame.node[key] = value
-            frame.node.value_marks[key] = mark
+        frame.node[key] = value
+        frame.node.value_marks[key] = mark
 
     def _wants_key(self) -> bool:
         if not self._frames:
