@@ -1,0 +1,1 @@
+"""Things under test that can be started, stopped and frozen."""
