@@ -1,0 +1,1 @@
+"""Expressions in CEL, by way of `cel_expr_python`."""
