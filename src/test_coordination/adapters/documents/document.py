@@ -1,0 +1,90 @@
+"""One document while it is decoded: its tree, where each part stands, and the mistakes so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from test_coordination.adapters.documents.reader import read
+from test_coordination.adapters.documents.tree import locate
+from test_coordination.adapters.documents.words import described
+from test_coordination.domain.errors import InvalidDocumentError, Mark, Problem
+
+PROBLEMS_MAX: Final = 200
+
+Location: TypeAlias = tuple[str | int, ...]
+"""The way from the root of a tree to a part of it: keys, and places in lists."""
+
+
+class Document:
+    """A tree and the mistakes found in it; ``language`` begins the codes of the mistakes."""
+
+    def __init__(self, text: str, *, file: str, language: str) -> None:
+        """Read ``text``.
+
+        Raises:
+            InvalidDocumentError: it is no YAML that we take.
+        """
+        self._tree = read(text, file=file)
+        self._language = language
+        self._problems: list[Problem] = []
+
+    def at(self, location: Location) -> object:
+        """Return what stands at ``location``, which exists."""
+        found: object = self._tree
+        for part in location:
+            found = found[part]  # type: ignore[index]  # the way was walked before
+        return found
+
+    def mark(self, location: Location, *, key: bool = False) -> Mark:
+        """Return the place of the value at ``location``, or that of its key.
+
+        A text's place is that of its first character, behind any quote.
+        """
+        return locate(self._tree, location, key=key)
+
+    def refuse(self, location: Location, rule: str, text: str, *, key: bool = False) -> None:
+        """Note that what stands at ``location`` breaks ``rule``; ``text`` tells its author how.
+
+        Raises:
+            InvalidDocumentError: there are so many mistakes that nobody would read more.
+        """
+        mark = self.mark(location, key=key)
+        self.add(Problem(mark=mark, code=f"{self._language}.{rule}", text=text))
+
+    def add(self, problem: Problem) -> None:
+        """Note a mistake that somebody else found; see `refuse`."""
+        if problem not in self._problems:
+            self._problems.append(problem)
+        if len(self._problems) >= PROBLEMS_MAX:
+            text = f"there are more than {PROBLEMS_MAX} mistakes; correct those above first"
+            last = max(found.mark for found in self._problems)
+            code = f"{self._language}.too_many_problems"
+            self._problems.append(Problem(mark=last, code=code, text=text))
+            self.settle()
+
+    def settle(self) -> None:
+        """End the decoding.
+
+        Raises:
+            InvalidDocumentError: there are mistakes.
+        """
+        if self._problems:
+            found = sorted(self._problems, key=lambda problem: problem.mark)
+            raise InvalidDocumentError(problems=tuple(found))
+
+    def entries(self, location: Location, expected: str) -> Mapping[str, object]:
+        """Return the keys and values at ``location``; anything else is refused, and empty."""
+        found = self.at(location)
+        if isinstance(found, Mapping):
+            return found
+        self.refuse(location, "wrong_type", f"{expected} was expected, not {described(found)}")
+        return {}
+
+    def items(self, location: Location, expected: str) -> Sequence[object]:
+        """Return the list at ``location``; anything else is refused, and empty."""
+        found = self.at(location)
+        if isinstance(found, Sequence) and not isinstance(found, str):
+            return found
+        self.refuse(location, "wrong_type", f"{expected} was expected, not {described(found)}")
+        return ()

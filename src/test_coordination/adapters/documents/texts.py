@@ -1,0 +1,133 @@
+"""Texts of a document that may hold expressions, checked against the names they may use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from test_coordination.adapters.documents.document import Document, Location
+from test_coordination.adapters.documents.words import shown
+from test_coordination.application.ports import Expressions
+from test_coordination.domain.errors import Mark, Problem
+from test_coordination.domain.expressions import (
+    Expression,
+    InvalidExpressionError,
+    Kind,
+    Names,
+    parse_text,
+)
+from test_coordination.domain.names import word
+from test_coordination.domain.scenario import Moment, Text
+from test_coordination.domain.values import DURATION_EXPECTED, parse_duration
+
+# Names with a dash, as people write them at first; strings are stepped over.
+_GROUP: Final = r"(?<![\w.])(?P<path>(?:services|links|snapshots|steps)(?:\.\w+)*)"
+_STRING: Final = r"""|"[^"\n]*"|'[^'\n]*'"""
+_SUBTRACTED: Final = re.compile(rf"{_GROUP}\.(?P<name>\w+(?:-\w+)+){_STRING}")
+_QUOTED: Final = re.compile(
+    rf"""{_GROUP}(?:\.`|\[(?P<quote>["']))(?P<name>\w+(?:-\w+)+)(?:`|(?P=quote)\]){_STRING}"""
+)
+
+
+class Texts:
+    """Reads texts at places of one document, and notes there what is wrong with them."""
+
+    def __init__(self, document: Document, expressions: Expressions) -> None:
+        self._document = document
+        self._expressions = expressions
+
+    def text(self, location: Location, text: str, names: Names, *, kind: Kind) -> Text:
+        """Return ``text``, found at ``location``; one that is an expression must be of ``kind``."""
+        try:
+            found = parse_text(text, self._document.mark(location))
+        except InvalidExpressionError as error:
+            self._document.add(error.problem)
+            return text
+        if isinstance(found, Expression):
+            self._check(found, names, kind)
+        elif not isinstance(found, str):
+            for part in found.parts:
+                if isinstance(part, Expression):
+                    self._check(part, names, Kind.ANY)
+        return found
+
+    def condition(self, location: Location, text: str, names: Names) -> Expression | None:
+        """Return the condition that ``text`` states; None if it is none at all."""
+        if text.lstrip().startswith("${{"):
+            said = "a condition is an expression already; leave out '${{' and '}}'"
+            self._document.refuse(location, "bad_condition", said)
+            return None
+        mark = self._document.mark(location)
+        indent = len(text) - len(text.lstrip())
+        try:
+            found = Expression(text=text.strip(), mark=replace(mark, column=mark.column + indent))
+        except InvalidExpressionError as error:
+            self._document.add(error.problem)
+            return None
+        self._check(found, names, Kind.BOOLEAN)
+        return found
+
+    def moment(self, location: Location, text: str, names: Names) -> Moment | None:
+        """Return the duration that ``text`` is or will be; None if it cannot be one."""
+        found = self.text(location, text, names, kind=Kind.DURATION)
+        if isinstance(found, Expression):
+            return found
+        value = parse_duration(found) if isinstance(found, str) else None
+        if value is None and "${{" in text and "}}" in text:
+            said = (
+                f"{location[-1]!r} must be {DURATION_EXPECTED}, or one expression and nothing "
+                f"around it, not {shown(text)}"
+            )
+            self._document.refuse(location, "bad_duration", said)
+        return value
+
+    def values(self, location: Location, names: Names) -> tuple[object, frozenset[Location]]:
+        """Return what stands at ``location`` with expressions, and the paths to those."""
+        return self._values(location, (), names)
+
+    def _values(
+        self, location: Location, path: Location, names: Names
+    ) -> tuple[object, frozenset[Location]]:
+        found = self._document.at(location)
+        if isinstance(found, str):
+            value = self.text(location, found, names, kind=Kind.ANY)
+            return value, frozenset() if isinstance(value, str) else frozenset({path})
+        if not isinstance(found, Mapping | list):
+            return found, frozenset()
+        keys = list(found) if isinstance(found, Mapping) else list(range(len(found)))
+        inner = {key: self._values((*location, key), (*path, key), names) for key in keys}
+        unknown = frozenset().union(*(paths for _, paths in inner.values()))
+        if isinstance(found, Mapping):
+            return {key: value for key, (value, _) in inner.items()}, unknown
+        return tuple(value for value, _ in inner.values()), unknown
+
+    def _check(self, expression: Expression, names: Names, kind: Kind) -> None:
+        if (problem := _dashed(expression, _QUOTED)) is not None:
+            self._document.add(problem)
+            return
+        try:
+            self._expressions.compile(expression, names, expected=kind)
+        except InvalidExpressionError as error:
+            self._document.add(_dashed(expression, _SUBTRACTED) or error.problem)
+
+
+def _dashed(expression: Expression, pattern: re.Pattern[str]) -> Problem | None:
+    """Return the complaint about a name with a dash, which has another spelling in expressions."""
+    for found in pattern.finditer(expression.text):
+        if found["name"] is not None:
+            meant = f"{found['path']}.{word(found['name'])}"
+            text = f"in an expression a name is spelled with '_' for '-'; write {meant}"
+            return Problem(
+                mark=_inside(expression, found.start()),
+                code="expression.unknown_name",
+                text=text,
+            )
+    return None
+
+
+def _inside(expression: Expression, offset: int) -> Mark:
+    if "\n" in expression.text[:offset]:
+        return expression.mark
+    return replace(expression.mark, column=expression.mark.column + offset)
