@@ -255,7 +255,11 @@ class ServiceControl(Protocol):
         ...
 
     async def stop(self, handle: Handle, *, grace: timedelta) -> None:
-        """Ask the service to end, and end it after ``grace``; return when no process is left."""
+        """Ask the service to end, and end it after ``grace``; return when no process is left.
+
+        Raises:
+            TargetFailedError: some of its processes would not go, as for `kill`.
+        """
         ...
 
     async def kill(self, handle: Handle) -> None:
@@ -263,11 +267,20 @@ class ServiceControl(Protocol):
         ...
 
     async def pause(self, handle: Handle) -> None:
-        """Freeze every process of the service where it stands."""
+        """Freeze every process of the service where it stands.
+
+        Raises:
+            TargetGoneError: it is not running.
+            TargetFailedError: some of its processes still run.
+        """
         ...
 
     async def resume(self, handle: Handle) -> None:
-        """Let every process of the service go on; what is not paused is left alone."""
+        """Let every process of the service go on; what is not paused is left alone.
+
+        Raises:
+            TargetFailedError: some of its processes still stand still.
+        """
         ...
 
 
@@ -289,11 +302,21 @@ class LinkControl(Protocol):
     """
 
     async def delay(self, control: str, link: str, *, fault: str, latency: LinkDelay) -> Facts:
-        """Add latency under the name ``fault`` by the control socket at ``control``."""
+        """Add latency under the name ``fault`` by the control socket at ``control``.
+
+        Raises:
+            TargetFailedError: the proxies do not answer, or refuse; nothing is in force.
+        """
         ...
 
     async def clear(self, control: str, link: str, *, fault: str) -> Facts:
-        """Take away what was added under that name; unknown names are a success."""
+        """Take away what was added under that name; return once it is seen to be gone.
+
+        Unknown names are a success, and so are proxies that do not run.
+
+        Raises:
+            TargetFailedError: the proxies do not answer, so it may be in force.
+        """
         ...
 
 

@@ -14,7 +14,8 @@ from test_coordination.domain.evidence import Sample, Snapshot, Verdict
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.expressions import Expression, Fact, Kind, Measure, Names
 from test_coordination.domain.plan import Plan
-from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, WorkerId
+from test_coordination.domain.scenario import Scenario
+from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value, WorkerId
 
 
 @dataclass(eq=False, kw_only=True)
@@ -217,6 +218,30 @@ class Worker:
     born: str
 
 
+class Machine(Protocol):
+    """The machine that we run on, and the processes on it."""
+
+    def present(self, worker: WorkerId) -> Worker:
+        """Return ``worker`` as the process that asks."""
+        ...
+
+    def is_dead(self, worker: Worker) -> bool:
+        """Tell whether the worker's process is certainly gone; False where it cannot be known."""
+        ...
+
+
+class ScenarioReader(Protocol):
+    """Reads scenarios as people write them."""
+
+    def read(self, text: str, *, file: str) -> Scenario:
+        """Return the scenario in ``text``; ``file`` is what its places are named after.
+
+        Raises:
+            InvalidDocumentError: it has mistakes; all of them are said.
+        """
+        ...
+
+
 class Workers(Protocol):
     """Who is alive: each worker holds a lease that it must renew.
 
@@ -291,7 +316,7 @@ class Program(Protocol):
         """Return the dotted names that it refers to."""
         ...
 
-    def evaluate(self, values: Mapping[str, Fact], /) -> Fact:
+    def evaluate(self, values: Mapping[str, Fact], /) -> Value:
         """Return its value; a name that ``values`` lacks is missing.
 
         Raises:

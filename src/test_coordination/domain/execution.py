@@ -121,7 +121,7 @@ class IllegalTransitionError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """The state of one run."""
+    """The state of one run; ``taken_over`` says why another worker had to end it."""
 
     id: ExecutionId
     status: Status = Status.PENDING
@@ -132,7 +132,7 @@ class Execution:
     verdict: Verdict | None = None
     reason: str = ""
     abort: AbortRequested | None = None
-    taken_over: bool = False
+    taken_over: str = ""
     steps: Mapping[StepId, StepState] = field(default_factory=dict)
     faults: Mapping[StepId, FaultState] = field(default_factory=dict)
     snapshots: Mapping[StepId, SnapshotId] = field(default_factory=dict)
@@ -164,6 +164,14 @@ class Execution:
         match entry.event:
             case ExecutionStarted(worker=worker) if self.status is Status.PENDING:
                 return replace(self, status=Status.RUNNING, worker=worker, started_at=entry.at)
+            case ExecutionTakenOver(worker=worker, reason=reason) if self.status is Status.PENDING:
+                return replace(
+                    self,
+                    status=Status.RUNNING,
+                    worker=worker,
+                    started_at=entry.at,
+                    taken_over=reason,
+                )
             case FaultReverted() | FaultRevertFailed() if self.status is not Status.PENDING:
                 return self._with_fault(entry)
             case Noted(text=text):
@@ -175,8 +183,8 @@ class Execution:
 
     def _while_running(self, entry: Entry) -> Execution:  # noqa: C901, PLR0911  a case an event
         match entry.event:
-            case ExecutionTakenOver(worker=worker):
-                return replace(self, worker=worker, taken_over=True)
+            case ExecutionTakenOver(worker=worker, reason=reason):
+                return replace(self, worker=worker, taken_over=reason)
             case StepStarted() | StepEnded():
                 return self._with_step(entry)
             case FaultArmed() | FaultInjected() | FaultNotInjected():

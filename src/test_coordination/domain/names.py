@@ -80,6 +80,15 @@ def live_names(scenario: Scenario, probes: Mapping[ProbeName, ProbeShape]) -> Na
     return names
 
 
+def state_names(topology: Topology) -> Names:
+    """Return the names under which a snapshot's parts are known: ``services.exchange.orders``."""
+    return {
+        f"services.{word(service.name)}.{word(part)}": Kind.ANY
+        for service in topology.services.values()
+        for part in service.state
+    }
+
+
 def _addresses(topology: Topology) -> dict[str, Fact]:
     found: dict[str, Fact] = {
         f"links.{word(name)}": str(link.listen) for name, link in topology.links.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,6 +18,7 @@ from test_coordination.domain.evidence import Finding, Phase, Validation
 from test_coordination.domain.expressions import (
     Expression,
     ExpressionFailedError,
+    Fact,
     Kind,
     MissingValueError,
     Names,
@@ -48,13 +50,17 @@ class Bench:
         if at is None:
             return None
         start = origin if check.recent else None
-        values = self.observations.values(program.names, start=start)
-        try:
-            truth = program.evaluate(values) is True
-            measure = program.measure(values)
-        except (MissingValueError, ExpressionFailedError) as error:
-            return Look(at=at, truth=None, reason=str(error))
-        return Look(at=at, truth=truth, measure=measure)
+        return look_at(program, self.observations.values(program.names, start=start), at)
+
+
+def look_at(program: Program, values: Mapping[str, Fact], at: datetime) -> Look:
+    """Return what the condition is for ``values``, which were seen at ``at``."""
+    try:
+        truth = program.evaluate(values) is True
+        measure = program.measure(values)
+    except (MissingValueError, ExpressionFailedError) as error:
+        return Look(at=at, truth=None, reason=str(error))
+    return Look(at=at, truth=truth, measure=measure)
 
 
 async def judged(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from test_coordination.domain.events import CheckJudged, Event, ExecutionEnded, Outcome
+from test_coordination.domain.events import CheckJudged, Event, ExecutionEnded, Outcome, StepEnded
 from test_coordination.domain.evidence import Finding, Phase, Validation, Verdict, worst
 from test_coordination.domain.execution import Execution, FaultState, FaultStatus
 from test_coordination.domain.plan import (
@@ -97,6 +97,8 @@ def decide(plan: Plan, execution: Execution, now: datetime) -> Decision:
 
 def stop_reason(plan: Plan, execution: Execution) -> str:
     """Return why no further step may begin; empty if there is no reason."""
+    if execution.taken_over:
+        return execution.taken_over
     if execution.abort is not None:
         return f"{execution.abort.by} stopped it: {execution.abort.reason}"
     for step in plan.steps:
@@ -113,13 +115,23 @@ def stop_reason(plan: Plan, execution: Execution) -> str:
 
 
 def conclusion(plan: Plan, execution: Execution) -> tuple[Event, ...]:
-    """Return the events that end the log: the checks that were never judged, and the verdict."""
+    """Return the events that end the log.
+
+    They are the steps that nobody is at any more, the checks that were never judged, and the
+    verdict.
+    """
+    orphaned = [
+        StepEnded(step=step, outcome=Outcome.CANCELLED, error=execution.taken_over)
+        for step, state in execution.steps.items()
+        if state.outcome is None
+    ]
     judged = {(validation.step, validation.check) for validation in execution.validations}
     missed = tuple(
         _not_run(step, check) for step, check in plan.checks() if (step.id, check.id) not in judged
     )
     verdict, reason = judge(plan, execution, missed)
     return (
+        *orphaned,
         *(CheckJudged(validation=validation) for validation in missed),
         ExecutionEnded(verdict=verdict, reason=reason),
     )
@@ -135,7 +147,8 @@ def judge(
         return Verdict.RESIDUE, f"not proven undone: {named}; run `tcoord undo` to try again"
     stopped = stop_reason(plan, execution)
     if stopped:
-        return (Verdict.STOPPED if execution.abort else Verdict.COULD_NOT_RUN), stopped
+        asked = execution.abort is not None and not execution.taken_over
+        return (Verdict.STOPPED if asked else Verdict.COULD_NOT_RUN), stopped
     validations = (*execution.validations, *missed)
     verdict = worst((validation.finding, validation.severity) for validation in validations)
     return verdict, _because(validations, verdict)

@@ -29,7 +29,7 @@ class Observations:
 
     def add_snapshot(self, step: StepId, snapshot: Snapshot) -> None:
         """Make the state that ``step`` captured known to expressions."""
-        self._values[f"snapshots.{word(step)}"] = _as_fact(snapshot.state)
+        self._values[f"snapshots.{word(step)}"] = as_fact(snapshot.state)
         self._wake()
 
     def add_outcome(self, step: StepId, outcome: str) -> None:
@@ -67,7 +67,7 @@ class Observations:
                 figure = name.removeprefix(f"probes.{probe}.")
                 value = self._series[probe].figure(figure, start=start)
                 if value is not MISSING:
-                    found[name] = _as_fact(value)
+                    found[name] = as_fact(value)
             elif name in self._values:
                 found[name] = self._values[name]
         return found
@@ -77,12 +77,13 @@ class Observations:
         changed.set()
 
 
-def _as_fact(value: object) -> Fact:
+def as_fact(value: object) -> Fact:
+    """Return a captured or sampled value as expressions see it; keys as `word` spells them."""
     match value:
         case Mapping():
-            return {word(str(key)): _as_fact(inner) for key, inner in value.items()}
+            return {word(str(key)): as_fact(inner) for key, inner in value.items()}
         case list() | tuple():
-            return tuple(_as_fact(inner) for inner in value)
+            return tuple(as_fact(inner) for inner in value)
         case None | str() | int() | float() | datetime():
             return value
         case _:

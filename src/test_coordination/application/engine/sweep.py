@@ -1,0 +1,105 @@
+"""Take over from workers that died: undo what they left in force, and end what they began."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from test_coordination.application.capabilities import Fault
+from test_coordination.application.engine.decide import conclusion
+from test_coordination.application.engine.ledger import undo
+from test_coordination.application.engine.recorder import Recorder, Stores
+from test_coordination.application.ports import (
+    ExecutionRecord,
+    LogConflictError,
+    Machine,
+    Worker,
+    Workers,
+)
+from test_coordination.domain.events import ExecutionTakenOver, FaultArmed, FaultRevertFailed
+from test_coordination.domain.execution import Execution, FaultState, Status
+from test_coordination.domain.values import ExecutionId, WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep did to one execution; ``left`` are the faults that it could not undo."""
+
+    execution: ExecutionId
+    scenario: str
+    undone: tuple[FaultState, ...]
+    left: tuple[FaultState, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeper:
+    """Undoes what dead workers left; any number of them may sweep at once."""
+
+    stores: Stores
+    workers: Workers
+    machine: Machine
+    faults: Mapping[str, Fault]
+    me: WorkerId
+
+    async def sweep(self, *, again: bool = False) -> Sequence[Swept]:
+        """Undo and end every execution whose worker is dead; return what was done.
+
+        With ``again`` the faults that this worker has left as residue are tried once more. An
+        execution that another sweeper takes first is left to it.
+        """
+        living = {worker.id: worker for worker in await self.workers.all()}
+        silent = frozenset(await self.workers.silent())
+        swept: list[Swept] = []
+        for record in await self.stores.log.unsettled():
+            if record.worker == self.me:
+                residue = again and record.status is Status.FINISHED
+                why = "what was left is tried again" if residue else ""
+            else:
+                why = self._death(living.get(record.worker), silent)
+            if why and (done := await self._take(record, why)) is not None:
+                swept.append(done)
+        return swept
+
+    def _death(self, holder: Worker | None, silent: frozenset[WorkerId]) -> str:
+        """Return why a worker cannot be at its executions any more; empty if it may be."""
+        if holder is None:
+            return "its worker has left"
+        if self.machine.is_dead(holder):
+            return f"its worker, process {holder.pid} on this machine, is dead"
+        if holder.id in silent:
+            return f"its worker, process {holder.pid} on {holder.host}, has been silent too long"
+        return ""
+
+    async def _take(self, record: ExecutionRecord, why: str) -> Swept | None:
+        if not await self.workers.claim(record.id, by=self.me, held_by=record.worker):
+            return None
+        try:
+            return await self._settle(record, why)
+        except LogConflictError:
+            return None
+
+    async def _settle(self, record: ExecutionRecord, why: str) -> Swept:
+        state = Execution.of(record.id, await self.stores.log.read(record.id))
+        recorder = Recorder(self.stores, record, state)
+        if state.status is not Status.FINISHED:
+            await recorder.record(ExecutionTakenOver(worker=self.me, reason=why))
+        for fault in reversed(state.outstanding):
+            await self._undo(fault, recorder)
+        if recorder.state.status is not Status.FINISHED:
+            await recorder.record(*conclusion(record.plan, recorder.state))
+        left = recorder.state.outstanding
+        still = {fault.step for fault in left}
+        undone = tuple(fault for fault in state.outstanding if fault.step not in still)
+        return Swept(execution=record.id, scenario=record.scenario_name, undone=undone, left=left)
+
+    async def _undo(self, state: FaultState, recorder: Recorder) -> None:
+        fault = self.faults.get(state.fault)
+        if fault is None:
+            reason = f"this program knows no fault {state.fault!r}; undo it with one that does"
+            failed = FaultRevertFailed(step=state.step, reason=reason, code="fault.unknown")
+            await recorder.record(failed)
+            return
+        armed = FaultArmed(
+            step=state.step, fault=state.fault, service=state.service, receipt=state.receipt
+        )
+        await undo(fault, armed, recorder.record)

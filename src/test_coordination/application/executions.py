@@ -1,0 +1,204 @@
+"""Use cases on executions: start, follow, await, abort, list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from test_coordination.application.engine.checks import Bench
+from test_coordination.application.engine.observations import Observations
+from test_coordination.application.engine.recorder import STORE_PATIENCE, Recorder
+from test_coordination.application.engine.runner import Runner
+from test_coordination.application.engine.steps import LOST, Hands
+from test_coordination.application.ports import ExecutionRecord, StoredScenario
+from test_coordination.application.resolve import shapes
+from test_coordination.application.scenarios import Scenarios
+from test_coordination.application.world import World
+from test_coordination.domain.arguments import bind
+from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
+from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
+from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.names import live_names, settled_names, settled_values
+from test_coordination.domain.plan import Plan
+from test_coordination.domain.scenario import Scenario
+from test_coordination.domain.values import ExecutionId, Value, WorkerId
+
+_LOOK_AGAIN: Final = timedelta(milliseconds=500)
+_RETRY_S: Final = 0.2
+
+
+@dataclass(eq=False, kw_only=True)
+class NotRunningHereError(CoordinationError):
+    """An execution is to be stopped, and this coordinator is not the one that runs it."""
+
+    code: ClassVar[str] = "execution.not_running_here"
+
+    execution: ExecutionId
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution} is not run by this process; press Ctrl-C where it runs, "
+            "or see with `tcoord executions` whether it has ended"
+        )
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Run:
+    """An execution that is under way in this process."""
+
+    recorder: Recorder
+    ended: anyio.Event
+    failure: CoordinationError | None = None
+
+
+class Executions:
+    """The executions of one worker, and a look at all others."""
+
+    def __init__(self, world: World, group: TaskGroup, me: WorkerId) -> None:
+        """Run executions in ``group``, whose owner must outlive them, under the name ``me``."""
+        self._world = world
+        self._group = group
+        self._me = me
+        self._runs: dict[ExecutionId, _Run] = {}
+
+    async def start(
+        self, stored: StoredScenario, given: Mapping[str, Value], *, requested_by: str
+    ) -> ExecutionId:
+        """Begin an execution and return its name once its start is durable.
+
+        Raises:
+            InvalidDocumentError: parameters or targets do not fit; nothing is stored.
+            NoTopologyError: there is no system under test; nothing is stored.
+            StoreUnavailableError: nothing was begun.
+        """
+        scenarios = Scenarios(world=self._world)
+        scenario = scenarios.read(stored)
+        plan = scenarios.plan(scenario, given)
+        record = ExecutionRecord(
+            id=ExecutionId(self._world.identities.new()),
+            scenario=stored.id,
+            scenario_name=stored.name,
+            scenario_version=stored.version,
+            plan=plan,
+            requested_at=self._world.stores.clock.now(),
+            requested_by=requested_by,
+            worker=self._me,
+        )
+        await self._world.stores.log.create(record)
+        recorder = Recorder(self._world.stores, record, Execution(id=record.id))
+        await recorder.record(ExecutionStarted(worker=self._me))
+        run = _Run(recorder=recorder, ended=anyio.Event())
+        self._runs[record.id] = run
+        self._group.start_soon(self._run, run, self._runner(scenario, plan, recorder))
+        return record.id
+
+    def _runner(self, scenario: Scenario, plan: Plan, recorder: Recorder) -> Runner:
+        world = self._world
+        topology = world.topology(doing=f"running {scenario.name!r}")
+        probes = shapes(scenario, world.catalogue)
+        settled = settled_names(scenario.parameters, topology)
+        arguments = bind(scenario, plan.parameters, services=frozenset(topology.services))
+        fixed = settled_values(arguments, topology)
+        bench = Bench(
+            expressions=world.expressions,
+            names={**settled, **live_names(scenario, probes)},
+            observations=Observations(fixed, probes),
+            clock=world.stores.clock,
+        )
+        hands = Hands(
+            probing=world.probing(topology),
+            evidence=world.evidence,
+            camera=world.camera(topology),
+            bench=bench,
+            recorder=recorder,
+        )
+        return Runner(plan, hands, world.stores.live)
+
+    async def _run(self, run: _Run, runner: Runner) -> None:
+        """Run to the end; one that failed is kept, so that whoever asks for it is told."""
+        try:
+            ended = await runner.run()
+            self._runs.pop(ended.id)
+        except LOST as error:
+            run.failure = error
+        finally:
+            run.ended.set()
+
+    async def result(self, execution: ExecutionId) -> Execution:
+        """Return the execution once it has ended.
+
+        Raises:
+            LogConflictError: another worker took it over; follow it to see its end.
+            StoreUnavailableError: its log could not be written to the end. Its faults are
+                undone; the next sweep records the end.
+            NotFoundError: no execution has that name.
+        """
+        run = self._runs.get(execution)
+        if run is not None:
+            await run.ended.wait()
+            if run.failure is not None:
+                raise run.failure
+            return run.recorder.state
+        async for _ in self.follow(execution):
+            pass
+        return Execution.of(execution, await self._world.stores.log.read(execution))
+
+    async def follow(self, execution: ExecutionId, *, after: int = 0) -> AsyncIterator[Entry]:
+        """Yield the entries of an execution past ``after`` as they come, to its end.
+
+        Raises:
+            NotFoundError: no execution has that name.
+            StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
+        """
+        await self._world.stores.log.get(execution)
+        while True:
+            for entry in await self._read(execution, after):
+                after = entry.position
+                yield entry
+                if isinstance(entry.event, ExecutionEnded):
+                    return
+            run = self._runs.get(execution)
+            if run is None:
+                await self._world.stores.live.wait(execution, after=after, limit=_LOOK_AGAIN)
+            elif run.recorder.state.position == after:
+                if run.ended.is_set():
+                    return
+                await run.recorder.change(run.recorder.state, limit=_LOOK_AGAIN)
+
+    async def _read(self, execution: ExecutionId, after: int) -> Sequence[Entry]:
+        with anyio.move_on_after(STORE_PATIENCE.total_seconds()):
+            while True:
+                try:
+                    return await self._world.stores.log.read(execution, after=after)
+                except StoreUnavailableError:
+                    await anyio.sleep(_RETRY_S)
+        raise StoreUnavailableError(store="the execution log", doing=f"following {execution}")
+
+    async def abort(self, execution: ExecutionId, *, reason: str, by: str) -> None:
+        """Stop an execution of this worker: its faults are undone, newest first.
+
+        Returns when the wish is durable; stopping what has ended already does nothing.
+
+        Raises:
+            NotRunningHereError: this worker does not run it.
+        """
+        run = self._runs.get(execution)
+        if run is None:
+            record = await self._world.stores.log.get(execution)
+            if record.status is not Status.FINISHED:
+                raise NotRunningHereError(execution=execution)
+        elif run.recorder.state.status is Status.RUNNING and run.recorder.state.abort is None:
+            await run.recorder.record(AbortRequested(reason=reason, by=by))
+
+    async def abort_all(self, *, reason: str, by: str) -> None:
+        """Stop every execution of this worker, and return when all have ended."""
+        runs = dict(self._runs)
+        for execution in runs:
+            await self.abort(execution, reason=reason, by=by)
+        for run in runs.values():
+            await run.ended.wait()
