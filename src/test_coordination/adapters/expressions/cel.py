@@ -139,7 +139,7 @@ class CelProgram:
             try:
                 data[name] = encode(value, kind=kind, text_length_max=self.code.text_length_max)
             except UnfitValueError as error:
-                raise self._failed(f"{name!r} is too large: {error}") from error
+                raise self._failed(f"{name!r} does not fit: {error}") from error
         return data
 
     def _result(self, program: Any, data: Mapping[str, object], *, expected: Kind) -> Value:

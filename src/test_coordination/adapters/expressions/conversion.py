@@ -68,6 +68,9 @@ class _Encoder:
                 raise UnfitValueError(text)
             case Mapping():
                 _check_items(len(fact))
+                if any("\0" in key for key in fact):
+                    text = "it holds a map with U+0000 in a key, where the library would cut it"
+                    raise UnfitValueError(text)
                 return {key: self.encode(value) for key, value in fact.items()}
             case tuple() | list():
                 _check_items(len(fact))
