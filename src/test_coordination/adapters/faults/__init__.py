@@ -1,0 +1,1 @@
+"""What can be done to a service and undone: one module a family."""
