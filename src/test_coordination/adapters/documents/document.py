@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from test_coordination.adapters.documents.reader import read
@@ -26,6 +27,7 @@ class Document:
             InvalidDocumentError: it is no YAML that we take.
         """
         self._tree = read(text, file=file)
+        self._lines = text.split("\n")
         self._language = language
         self._problems: list[Problem] = []
 
@@ -43,13 +45,27 @@ class Document:
         """
         return locate(self._tree, location, key=key)
 
+    def mark_inside(self, location: Location, offset: int) -> Mark:
+        """Return the place of a character of the text at ``location``.
+
+        Where the text is not written as it reads, it is the place of its first character.
+        """
+        mark, text = self.mark(location), str(self.at(location))
+        line = self._lines[mark.line - 1]
+        if not line[mark.column - 1 :].startswith(text[: offset + 1]):
+            return mark
+        return replace(mark, column=mark.column + offset)
+
     def refuse(self, location: Location, rule: str, text: str, *, key: bool = False) -> None:
         """Note that what stands at ``location`` breaks ``rule``; ``text`` tells its author how.
 
         Raises:
             InvalidDocumentError: there are so many mistakes that nobody would read more.
         """
-        mark = self.mark(location, key=key)
+        self.refuse_at(self.mark(location, key=key), rule, text)
+
+    def refuse_at(self, mark: Mark, rule: str, text: str) -> None:
+        """Note a mistake at a place that is known already; see `refuse`."""
         self.add(Problem(mark=mark, code=f"{self._language}.{rule}", text=text))
 
     def add(self, problem: Problem) -> None:

@@ -78,8 +78,18 @@ def fill(
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=True):
             _refuse_value(document, location, detail)
-            good.pop(str(detail["loc"][0]), None)
+            _drop(good, detail["loc"])
     return form.model_validate(good)
+
+
+def _drop(good: dict[str, object], place: Location) -> None:
+    """Take what was refused out of ``good``: an entry of a map, or the whole value of a key."""
+    key, *rest = place
+    found = good.get(str(key))
+    if rest and isinstance(found, Mapping):
+        good[str(key)] = {name: value for name, value in found.items() if name != rest[0]}
+    else:
+        good.pop(str(key), None)
 
 
 def _refuse_key(form: type[Form], document: Document, location: Location) -> None:
@@ -155,19 +165,6 @@ def choice(kinds: type[StrEnum]) -> BeforeValidator:
         hint = f"; {alternatives(value, words)}" if isinstance(value, str) else ""
         said = f"{enumerated(words)}, not {described(value)}{hint}"
         raise refusal("unknown_value", said)
-
-    return BeforeValidator(check)
-
-
-def whole(low: int, high: int) -> BeforeValidator:
-    """Return the check for an integer from ``low`` to ``high``."""
-
-    def check(value: object) -> object:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise refusal("wrong_type", f"an integer, not {described(value)}")
-        if not low <= value <= high:
-            raise refusal("out_of_range", f"from {low} to {high}, not {described(value)}")
-        return value
 
     return BeforeValidator(check)
 
