@@ -38,7 +38,8 @@ def encode(value: object) -> bytes:
     """Return ``value`` as JSON that PostgreSQL can keep.
 
     What text it cannot keep (NUL, lone surrogates: a service's output may hold anything)
-    becomes U+FFFD. A number that is not finite becomes null, a tuple a list.
+    becomes U+FFFD. A number that is not finite becomes null, a tuple a list; where no type says
+    otherwise, a large float without a fraction comes back as the integer of the same digits.
     """
     try:
         body = _ENCODER.encode(value)
@@ -47,6 +48,11 @@ def encode(value: object) -> bytes:
     if b"\\u0000" in body:
         return _ENCODER.encode(_clean(msgspec.to_builtins(value, enc_hook=_plain)))
     return body
+
+
+def storable(text: str) -> str:
+    """Return ``text`` with U+FFFD for each character that PostgreSQL cannot keep."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def kind_of(event: Event) -> str:
@@ -115,7 +121,7 @@ def live_state(record: ExecutionRecord, state: Execution) -> LiveState:
         scenario=record.scenario_name,
         status=state.status,
         position=state.position,
-        facts={name: _clean_text(text) for name, text in facts.items()},
+        facts={name: storable(text) for name, text in facts.items()},
     )
 
 
@@ -129,17 +135,13 @@ def _plain(value: object) -> object:
 def _clean(value: object) -> object:
     match value:
         case str():
-            return _clean_text(value)
+            return storable(value)
         case list():
             return [_clean(item) for item in value]
         case dict():
             return {_clean(key): _clean(item) for key, item in value.items()}
         case _:
             return value
-
-
-def _clean_text(text: str) -> str:
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from test_coordination.adapters.codec import decode_facts, decode_state, encode
+from test_coordination.adapters.codec import decode_facts, decode_state, encode, storable
 from test_coordination.application.ports import NotFoundError
 from test_coordination.domain.evidence import Sample, Snapshot
 from test_coordination.domain.values import ExecutionId, ProbeName, SnapshotId
@@ -24,7 +24,8 @@ class MemoryEvidence:
         kept = self._samples.setdefault(execution, {})
         for sample in samples:
             fields = decode_facts(encode(sample.fields))
-            kept.setdefault((sample.at, sample.probe), replace(sample, fields=fields))
+            clean = replace(sample, fields=fields, error=storable(sample.error))
+            kept.setdefault((sample.at, sample.probe), clean)
 
     async def samples(self, execution: ExecutionId) -> Sequence[Sample]:
         """See `Evidence.samples`."""
@@ -34,7 +35,8 @@ class MemoryEvidence:
     async def add_snapshot(self, snapshot: Snapshot) -> None:
         """See `Evidence.add_snapshot`."""
         state = decode_state(encode(snapshot.state))
-        self._snapshots.setdefault(snapshot.id, replace(snapshot, state=state))
+        clean = replace(snapshot, state=state, problems=tuple(map(storable, snapshot.problems)))
+        self._snapshots.setdefault(snapshot.id, clean)
 
     async def snapshot(self, snapshot: SnapshotId) -> Snapshot:
         """See `Evidence.snapshot`."""

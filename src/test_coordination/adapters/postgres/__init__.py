@@ -1,0 +1,1 @@
+"""The stores that must never lose anything, in PostgreSQL."""

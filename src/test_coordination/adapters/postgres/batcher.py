@@ -1,0 +1,177 @@
+"""Appends that meet are written together: one transaction, and one wait for the disk, for all."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from test_coordination.adapters.background import beside
+from test_coordination.application.ports import LogConflictError
+from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.events import Entry
+from test_coordination.domain.execution import Execution
+from test_coordination.domain.values import ExecutionId
+
+QUEUE_MAX: Final = 1024
+"""How many appends may wait; whoever comes then waits to be let in."""
+BATCH_ENTRIES_MAX: Final = 20_000
+"""A batch takes no further append once it has this many entries."""
+DRAIN_S_MAX: Final = 60.0
+
+DOING: Final = "appending to an execution's log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """What one caller wants written, if the log still ends at ``expected``."""
+
+    entries: Sequence[Entry]
+    leading_to: Execution
+
+    @property
+    def expected(self) -> int:
+        """Return where the log must end."""
+        return self.entries[0].position - 1
+
+
+Write: TypeAlias = Callable[[Sequence[Append]], Awaitable[frozenset[ExecutionId]]]
+"""Writes appends to different logs in one transaction; returns those whose log ended right."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Waiting:
+    append: Append
+    done: anyio.Event = field(default_factory=anyio.Event)
+    error: Exception | None = None
+
+    def end(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.done.set()
+
+
+class Batcher:
+    """Hands what many callers append to one writer, and each its own outcome."""
+
+    def __init__(self, write: Write, queue: MemoryObjectSendStream[_Waiting]) -> None:
+        self._write = write
+        self._queue = queue
+
+    async def append(self, append: Append) -> None:
+        """Return when ``append`` is committed.
+
+        A caller that is cancelled here leaves the batch undisturbed: its append may be written
+        all the same.
+
+        Raises:
+            LogConflictError: the log does not end where it should; nothing was written.
+            StoreUnavailableError: whether it was written is not known.
+        """
+        waiting = _Waiting(append=append)
+        try:
+            await self._queue.send(waiting)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise _broken_off() from error
+        await waiting.done.wait()
+        if waiting.error is not None:
+            raise waiting.error
+
+
+@asynccontextmanager
+async def open_batcher(write: Write) -> AsyncGenerator[Batcher]:
+    """Lend a batcher; at the end what has been accepted is still written."""
+    send, receive = anyio.create_memory_object_stream[_Waiting](QUEUE_MAX)
+    writer = _Writer(write, receive)
+    async with beside(writer.run, stop=send.close, grace_s=DRAIN_S_MAX):
+        yield Batcher(write, send)
+
+
+class _Writer:
+    """The task that empties the queue."""
+
+    def __init__(self, write: Write, queue: MemoryObjectReceiveStream[_Waiting]) -> None:
+        self._write = write
+        self._queue = queue
+        self._accepted: deque[_Waiting] = deque()
+        self._batch: Sequence[_Waiting] = ()
+
+    async def run(self) -> None:
+        try:
+            while await self._accept():
+                self._batch = self._next_batch()
+                await self._deliver(self._batch)
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while True:
+                self._accepted.append(self._queue.receive_nowait())
+        self._queue.close()
+        for waiting in (*self._batch, *self._accepted):
+            if not waiting.done.is_set():
+                waiting.end(_broken_off())
+
+    async def _accept(self) -> bool:
+        """Take all that is in the queue, and wait for one if there is nothing to do."""
+        try:
+            if not self._accepted:
+                self._accepted.append(await self._queue.receive())
+            while len(self._accepted) < QUEUE_MAX:
+                self._accepted.append(self._queue.receive_nowait())
+        except anyio.WouldBlock:
+            pass
+        except anyio.EndOfStream:
+            return bool(self._accepted)
+        return True
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Take what was accepted in its order, but only one append a log.
+
+        The next one of the same log has to wait: whether it fits hangs on how the first fares.
+        """
+        batch: dict[ExecutionId, _Waiting] = {}
+        later: deque[_Waiting] = deque()
+        entries = 0
+        for waiting in self._accepted:
+            execution = waiting.append.leading_to.id
+            if execution in batch or entries >= BATCH_ENTRIES_MAX:
+                later.append(waiting)
+            else:
+                batch[execution] = waiting
+                entries += len(waiting.append.entries)
+        self._accepted = later
+        return list(batch.values())
+
+    async def _deliver(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            written = await self._write([waiting.append for waiting in batch])
+        except StoreUnavailableError as error:
+            for waiting in batch:
+                waiting.end(replace(error))
+        except Exception as error:  # noqa: BLE001  a border: one caller's bug is not the others'
+            if len(batch) == 1:
+                batch[0].end(error)
+                return
+            # Nothing was written, and one of them is to blame: each gets a transaction.
+            for waiting in batch:
+                await self._deliver([waiting])
+        else:
+            for waiting in batch:
+                waiting.end(_conflict(waiting.append, written))
+
+
+def _conflict(append: Append, written: frozenset[ExecutionId]) -> LogConflictError | None:
+    if append.leading_to.id in written:
+        return None
+    return LogConflictError(execution=append.leading_to.id, expected=append.expected)
+
+
+def _broken_off() -> StoreUnavailableError:
+    cause = "this program is ending"
+    return StoreUnavailableError(store="PostgreSQL", doing=DOING, cause=cause)

@@ -1,0 +1,210 @@
+"""Executions and their logs in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from test_coordination.adapters.codec import decode_event, decode_plan, kind_of
+from test_coordination.adapters.postgres.batcher import Append, Batcher, open_batcher
+from test_coordination.adapters.postgres.partitions import Month, add_month_of, month_of
+from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, transaction
+from test_coordination.application.ports import ExecutionRecord, NotFoundError
+from test_coordination.domain.events import Entry
+from test_coordination.domain.evidence import Verdict
+from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.values import ExecutionId, ScenarioId, WorkerId
+
+CREATE: Final = """
+    INSERT INTO execution (
+        id, scenario_id, scenario_name, scenario_version, plan, requested_at, requested_by,
+        worker, status, verdict, started_at, ended_at, log_end, outstanding
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', NULL, NULL, NULL, 0, 0)
+    ON CONFLICT (id) DO NOTHING
+"""
+
+# Rows are locked in the order of their identities before any is changed, so that two programs
+# whose batches overlap cannot wait for each other. A row that another program changed while we
+# waited for its lock is looked at again as it is now: its log_end decides.
+ADVANCE: Final = """
+    WITH wanted AS (
+        SELECT *
+        FROM unnest(
+            $1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[],
+            $6::timestamptz[], $7::timestamptz[], $8::int[]
+        ) AS w (id, expected, log_end, status, verdict, started_at, ended_at, outstanding)
+    ),
+    locked AS MATERIALIZED (
+        SELECT id FROM execution WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE execution
+    SET log_end = wanted.log_end,
+        status = wanted.status,
+        verdict = wanted.verdict,
+        started_at = wanted.started_at,
+        ended_at = wanted.ended_at,
+        outstanding = wanted.outstanding
+    FROM wanted
+    JOIN locked USING (id)
+    WHERE execution.id = wanted.id AND execution.log_end = wanted.expected
+    RETURNING execution.id
+"""
+EVENT_COLUMNS: Final = ("execution_id", "position", "at", "kind", "body")
+
+READ: Final = """
+    SELECT position, at, kind, body
+    FROM execution_event
+    WHERE execution_id = $1 AND position > $2
+    ORDER BY position
+"""
+GET: Final = "SELECT * FROM execution WHERE id = $1"
+RECENT: Final = """
+    SELECT * FROM execution WHERE $2::uuid IS NULL OR id < $2 ORDER BY id DESC LIMIT $1
+"""
+# Word for word the condition of the partial index execution_unsettled.
+UNSETTLED: Final = """
+    SELECT * FROM execution WHERE status <> 'finished' OR outstanding > 0 ORDER BY id
+"""
+
+EventRow: TypeAlias = "tuple[UUID, int, datetime, str, bytes]"
+
+
+@asynccontextmanager
+async def open_execution_log(pool: Pool) -> AsyncGenerator[PostgresExecutionLog]:
+    """Lend the log; at the end what it has accepted is still written."""
+
+    async def write(batch: Sequence[Append]) -> frozenset[ExecutionId]:
+        return await _write(pool, batch)
+
+    async with open_batcher(write) as batcher:
+        yield PostgresExecutionLog(pool, batcher)
+
+
+class PostgresExecutionLog:
+    """An `ExecutionLog` that keeps each event as a row."""
+
+    def __init__(self, pool: Pool, batcher: Batcher) -> None:
+        self._pool = pool
+        self._batcher = batcher
+        self._months: set[Month | None] = {None}
+
+    async def create(self, record: ExecutionRecord) -> None:
+        """See `ExecutionLog.create`."""
+        async with connection(self._pool, doing="creating an execution") as lent:
+            # A program that runs for long sees months that its start did not.
+            if (month := month_of(record.id)) not in self._months:
+                await add_month_of(lent, record.id)
+                self._months.add(month)
+            try:
+                await lent.execute(
+                    CREATE,
+                    record.id,
+                    record.scenario,
+                    record.scenario_name,
+                    record.scenario_version,
+                    jsonb(record.plan),
+                    record.requested_at,
+                    record.requested_by,
+                    record.worker,
+                )
+            except asyncpg.ForeignKeyViolationError as error:
+                raise NotFoundError(kind="scenario", identity=str(record.scenario)) from error
+
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
+        """See `ExecutionLog.append`; a caller that is cancelled may find its entries written."""
+        if not entries:
+            return
+        assert leading_to.position == entries[-1].position
+        assert len(entries) == entries[-1].position - entries[0].position + 1
+        await self._batcher.append(Append(entries=entries, leading_to=leading_to))
+
+    async def read(self, execution: ExecutionId, *, after: int = 0) -> Sequence[Entry]:
+        """See `ExecutionLog.read`."""
+        async with connection(self._pool, doing="reading an execution's log") as lent:
+            rows = await lent.fetch(READ, execution, after)
+        return [
+            Entry(position=position, at=at, event=decode_event(kind, body))
+            for position, at, kind, body in rows
+        ]
+
+    async def get(self, execution: ExecutionId) -> ExecutionRecord:
+        """See `ExecutionLog.get`."""
+        async with connection(self._pool, doing="reading an execution") as lent:
+            row = await lent.fetchrow(GET, execution)
+        if row is None:
+            raise NotFoundError(kind="execution", identity=str(execution))
+        return _record(row)
+
+    async def recent(
+        self, *, limit: int, before: ExecutionId | None = None
+    ) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.recent`."""
+        async with connection(self._pool, doing="listing executions") as lent:
+            return [_record(row) for row in await lent.fetch(RECENT, limit, before)]
+
+    async def unsettled(self) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.unsettled`."""
+        async with connection(self._pool, doing="listing executions") as lent:
+            return [_record(row) for row in await lent.fetch(UNSETTLED)]
+
+
+async def _write(pool: Pool, batch: Sequence[Append]) -> frozenset[ExecutionId]:
+    async with transaction(pool, doing="appending to an execution's log") as lent:
+        rows = await lent.fetch(ADVANCE, *_columns(batch))
+        winners = frozenset(ExecutionId(row["id"]) for row in rows)
+        if winners:
+            await lent.copy_records_to_table(
+                "execution_event",
+                records=_event_rows(batch, winners),
+                columns=EVENT_COLUMNS,
+            )
+    return winners
+
+
+def _columns(batch: Sequence[Append]) -> tuple[list[object], ...]:
+    states = [append.leading_to for append in batch]
+    return (
+        [state.id for state in states],
+        [append.expected for append in batch],
+        [state.position for state in states],
+        [state.status for state in states],
+        [state.verdict for state in states],
+        [state.started_at for state in states],
+        [state.ended_at for state in states],
+        [len(state.outstanding) for state in states],
+    )
+
+
+def _event_rows(batch: Sequence[Append], winners: frozenset[ExecutionId]) -> Iterator[EventRow]:
+    """Yield a row an event; each is encoded while the server works on those before it."""
+    for append in batch:
+        execution = append.leading_to.id
+        if execution in winners:
+            for entry in append.entries:
+                event = entry.event
+                yield execution, entry.position, entry.at, kind_of(event), jsonb(event)
+
+
+def _record(row: asyncpg.Record) -> ExecutionRecord:
+    return ExecutionRecord(
+        id=ExecutionId(row["id"]),
+        scenario=ScenarioId(row["scenario_id"]),
+        scenario_name=row["scenario_name"],
+        scenario_version=row["scenario_version"],
+        plan=decode_plan(row["plan"]),
+        requested_at=row["requested_at"],
+        requested_by=row["requested_by"],
+        worker=WorkerId(row["worker"]),
+        status=Status(row["status"]),
+        verdict=None if row["verdict"] is None else Verdict(row["verdict"]),
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        end=row["log_end"],
+        outstanding=row["outstanding"],
+    )

@@ -1,0 +1,195 @@
+"""Connections to PostgreSQL, and the one place where its driver's errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, ClassVar, Final, TypeAlias
+
+import anyio
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from test_coordination.adapters.codec import encode
+from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+SCHEMA: Final = "test_coordination"
+STORE: Final = "PostgreSQL"
+CONNECTIONS_MAX: Final = 8
+CONNECT_S_MAX: Final = 10.0
+ACQUIRE_S_MAX: Final = 10.0
+COMMAND_S_MAX: Final = 30.0
+ROLLBACK_S_MAX: Final = 5.0
+
+# PostgreSQL's own classes of errors: connection lost, not authorised, no such database, rolled
+# back for the sake of another transaction, resources exhausted, lock not had in time, and
+# interrupted by an operator, by a shutdown or by our own time limit.
+GONE: Final = ("08", "28", "3D", "40", "53", "55P03", "57")
+# The driver has no class of its own for "this connection, or the pool, is no more".
+LOST: Final = ("closed", "closing", "released back to the pool")
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidUrlError(CoordinationError):
+    """The URL of the database is malformed; it may hold a password and is not repeated."""
+
+    code: ClassVar[str] = "postgres.invalid_url"
+
+    def __str__(self) -> str:
+        return (
+            "the URL of PostgreSQL is malformed; expected postgresql://user:password@host:port/"
+            "database, where special characters in user and password are written as %XX"
+        )
+
+
+@contextmanager
+def translated(doing: str) -> Generator[None]:
+    """Turn the driver's errors for "the database is not there" into ours.
+
+    ``doing`` completes the sentence "PostgreSQL went away while …".
+
+    Raises:
+        StoreUnavailableError: it could not be reached, did not answer in time, or broke off.
+    """
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if not _is_gone(error):
+            raise
+        cause = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise StoreUnavailableError(store=STORE, doing=doing, cause=cause) from error
+
+
+def _is_gone(error: OSError | asyncpg.PostgresError | asyncpg.InterfaceError) -> bool:
+    match error:
+        case OSError():  # among them the TimeoutError of the driver's own limits
+            return True
+        case asyncpg.PostgresError():
+            return str(getattr(error, "sqlstate", "")).startswith(GONE)
+        case _:
+            return any(word in str(error) for word in LOST)
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, connections_max: int = CONNECTIONS_MAX) -> AsyncGenerator[Pool]:
+    """Lend a pool whose connections work in our schema; it outlives restarts of the server.
+
+    Raises:
+        InvalidUrlError: the URL is malformed.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    with translated("connecting"):
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=connections_max,
+                init=_prepare,
+                reset=_keep_as_it_is,
+                **_settings(statement_s_max=COMMAND_S_MAX),
+            )
+        except (ValueError, asyncpg.ClientConfigurationError):
+            raise InvalidUrlError from None
+    try:
+        yield pool
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(ROLLBACK_S_MAX):
+            await pool.close()
+        pool.terminate()
+
+
+@asynccontextmanager
+async def connect(url: str, *, statement_s_max: float) -> AsyncGenerator[Connection]:
+    """Lend one connection of its own, for work that takes longer than the pool's should.
+
+    Raises:
+        InvalidUrlError: the URL is malformed.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    with translated("connecting"):
+        try:
+            connection = await asyncpg.connect(url, **_settings(statement_s_max=statement_s_max))
+        except (ValueError, asyncpg.ClientConfigurationError):
+            raise InvalidUrlError from None
+    try:
+        yield connection
+    finally:
+        with anyio.CancelScope(shield=True), suppress(OSError, asyncpg.PostgresError):
+            await connection.close(timeout=ROLLBACK_S_MAX)
+
+
+@asynccontextmanager
+async def connection(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
+    """Lend a connection on which each statement is a transaction.
+
+    Raises:
+        StoreUnavailableError: none was free in time, or it broke.
+    """
+    with translated(doing):
+        async with pool.acquire(timeout=ACQUIRE_S_MAX) as lent:
+            yield lent
+
+
+@asynccontextmanager
+async def transaction(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
+    """Lend a connection for one transaction: committed at the end, rolled back on an error.
+
+    Raises:
+        StoreUnavailableError: none was free in time, or it broke before the commit was confirmed.
+    """
+    async with connection(pool, doing=doing) as lent:
+        work = lent.transaction()
+        await work.start()
+        try:
+            yield lent
+        except BaseException:
+            # The driver's own rollback would be cancelled together with us.
+            with (
+                anyio.CancelScope(shield=True),
+                suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError),
+                anyio.fail_after(ROLLBACK_S_MAX),
+            ):
+                await work.rollback()
+            raise
+        await work.commit()
+
+
+def jsonb(value: object) -> bytes:
+    """Return ``value`` as the database's own binary form of jsonb: a version, then the text."""
+    return b"\x01" + encode(value)
+
+
+def _settings(*, statement_s_max: float) -> dict[str, Any]:
+    return {
+        "timeout": CONNECT_S_MAX,
+        "command_timeout": statement_s_max,
+        "server_settings": {
+            "application_name": "test-coordination",
+            "search_path": SCHEMA,
+            "timezone": "UTC",
+            # Behind the driver's limit, so that nothing goes on when we have given up.
+            "statement_timeout": f"{statement_s_max:.0f}s",
+            "lock_timeout": f"{ACQUIRE_S_MAX:.0f}s",
+            "idle_in_transaction_session_timeout": f"{COMMAND_S_MAX:.0f}s",
+        },
+    }
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    # Values come and go as bytes, with no text in between; both functions run in C.
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=bytes,
+        decoder=itemgetter(slice(1, None)),
+        format="binary",
+    )
+
+
+async def _keep_as_it_is(connection: Connection) -> None:
+    """Take the place of the round trip that resets a connection: we leave nothing on one."""
