@@ -83,20 +83,20 @@ class Auditor:
                 await self._audit_once()
             except STORE_ERRORS as error:
                 self._log.trouble("auditing", error)
-            took_s = monotonic() - began
-            self._period_s = min(max(PERIOD_S, took_s / SHARE), PERIOD_S_MAX)
-            await asyncio.sleep(max(self._period_s - took_s, PERIOD_S / 4))
+            rest_s = self._period_s - (monotonic() - began)
+            await asyncio.sleep(max(rest_s, PERIOD_S / 4))
 
     async def _audit_once(self) -> None:
+        began_at = now()
         async with self._database.connection() as connection:
             await read_oracle(connection, self._path)
             async with connection.transaction():
                 await connection.execute(NOTE_BREACHES)
                 await connection.execute(END_BREACHES)
-            numbers, conservation = await self._look_twice(connection)
+            numbers, conservation = await self._look_again(connection)
             executed = await connection.fetchval(EXECUTED)
             document = {
-                "at": round(now(), 3),
+                "at": round(began_at, 3),
                 "violations": sum(1 for number in numbers.values() if number),
                 **numbers,
                 # No violation as such: while the exchange or Redis is away, fills wait.
@@ -108,8 +108,11 @@ class Auditor:
             self._log.say("violated", **document)
         self._latest, self._latest_at = document, monotonic()
 
-    async def _look_twice(self, connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _look_again(self, connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
+        began = monotonic()
         numbers, conservation = await _look(connection)
+        took_s = monotonic() - began
+        self._period_s = min(max(PERIOD_S, took_s / SHARE), PERIOD_S_MAX)
         for _ in range(LOOKS - 1):
             if not any(numbers.values()):
                 break
@@ -138,7 +141,10 @@ class Auditor:
         return {"evaluation": self._stale()}
 
     async def invariants(self, _: web.Request) -> web.Response:
-        """Answer GET /invariants; 503 rather than numbers that are not of now."""
+        """Answer GET /invariants: the last evaluation, and ``at`` which moment it began.
+
+        Answers 503 rather than numbers that are not of now.
+        """
         if (stale := self._stale()) != OK:
             return web.json_response({"error": stale}, status=503)
         return web.json_response(self._latest)

@@ -151,12 +151,12 @@ INSERT INTO trading.strategies VALUES ('mean-reversion', true);
 INSERT INTO risk.limits
 VALUES ('BTC-USD', 2400000000), ('ETH-USD', 120000000), ('USDT-USD', 40000);
 
--- (1) Acknowledged, and absent or in another state. Two seconds leave room for what is on its way.
+-- (1) Acknowledged, and absent or in another state. A second and a half leaves room for what is on its way.
 CREATE VIEW audit.lost_orders AS
 SELECT told.client_order_id, told.told, told.filled, told.acknowledged_at, found.status
 FROM audit.acknowledged AS told
      LEFT JOIN exchange.orders AS found USING (client_order_id)
-WHERE told.acknowledged_at < clock_timestamp() - interval '2 s'
+WHERE told.acknowledged_at < clock_timestamp() - interval '1.5 s'
   AND (
       found.client_order_id IS NULL
       OR (told.told <> 'open' AND (found.status, found.filled) <> (told.told, told.filled))
@@ -167,7 +167,7 @@ SELECT told.client_order_id, told.told, told.created_at
 FROM trading.orders AS told
      LEFT JOIN exchange.orders AS found USING (client_order_id)
 WHERE told.state = 'acknowledged'
-  AND told.created_at < clock_timestamp() - interval '2 s'
+  AND told.created_at < clock_timestamp() - interval '1.5 s'
   AND found.client_order_id IS NULL;
 
 -- (2) What a client wanted once, and got more than once.

@@ -16,6 +16,8 @@ from typing import Any
 
 import aiohttp
 
+from trading.clock import now
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SERVICES = {
     "market-data": "market_data",
@@ -45,6 +47,7 @@ class TradingSystem:
     ) -> None:
         self.folder = folder
         self.oracle = folder / "acknowledged"
+        self.redis = redis
         self._session = session
         self._ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -118,16 +121,15 @@ class TradingSystem:
 
     async def invariants(self) -> dict[str, Any]:
         """Return an evaluation of the auditor that began after this call."""
-        seen: dict[float, dict[str, Any]] = {}
+        asked_at = now()
+        latest: dict[str, Any] = {}
 
         async def looks() -> bool:
-            latest = await self.get("auditor", "/invariants")
-            seen[latest["at"]] = latest
-            # One that was ready, one that may have been under way, and one that is ours.
-            return len(seen) > 2
+            latest.update(await self.get("auditor", "/invariants"))
+            return bool(latest["at"] > asked_at)
 
         await until(looks, within_s=20)
-        return seen[max(seen)]
+        return latest
 
 
 @asynccontextmanager
