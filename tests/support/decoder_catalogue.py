@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from test_coordination.adapters.parameters import Duration, Parameters, problems
 from test_coordination.application.capabilities import (
@@ -42,8 +42,14 @@ class PostParameters(Parameters):
     json_: dict[str, object] = Field(default_factory=dict, alias="json")
 
 
+def _get(request: str) -> str:
+    if not request.startswith("GET "):
+        raise ValueError(f"a request such as GET http://… was expected, not {request!r}")
+    return request
+
+
 class HttpParameters(Parameters):
-    request: str = Field(pattern="^GET ")
+    request: Annotated[str, AfterValidator(_get)]
 
 
 class SqlParameters(Parameters):

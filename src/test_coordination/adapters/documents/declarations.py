@@ -132,7 +132,9 @@ class _Declaration:
         minimum, maximum = self._literal("min", kind), self._literal("max", kind)
         if minimum is not None and maximum is not None and minimum > maximum:  # type: ignore[operator]  # both are of one ordered type
             text = f"'min' is {described(minimum)}, which is more than 'max' ({described(maximum)})"
+            text += "; correct one of the two"
             self._refuse("min", "out_of_range", text)
+            minimum = maximum = None
         values, pattern = self._values(), self._pattern()
         default = self._literal("default", kind)
         if default is not None:
@@ -209,7 +211,7 @@ class _Declaration:
         if pattern is None or self._form.type not in _BELONGS["pattern"]:
             return None
         if (said := pattern_problem(pattern)) is not None:
-            self._refuse("pattern", "bad_pattern", f"'pattern' is {said}")
+            self._refuse("pattern", "bad_pattern", f"'pattern' {said}")
             return None
         default = self._given.get("default")
         if isinstance(default, str) and len(default) > TEXT_LENGTH_MAX:

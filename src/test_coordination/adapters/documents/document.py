@@ -18,16 +18,21 @@ Location: TypeAlias = tuple[str | int, ...]
 
 
 class Document:
-    """A tree and the mistakes found in it; ``language`` begins the codes of the mistakes."""
+    """A tree and the mistakes found in it; ``language`` begins the codes of the mistakes.
 
-    def __init__(self, text: str, *, file: str, language: str) -> None:
+    ``text`` is what it was read from.
+    """
+
+    def __init__(self, text: str | bytes, *, file: str, language: str) -> None:
         """Read ``text``.
 
         Raises:
             InvalidDocumentError: it is no YAML that we take.
         """
         self._tree = read(text, file=file)
-        self._lines = text.split("\n")
+        decoded = text if isinstance(text, str) else text.decode()
+        self.text = decoded.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+        self._lines = self.text.split("\n")
         self._language = language
         self._problems: list[Problem] = []
 

@@ -27,7 +27,7 @@ _TOKEN: Final = re.compile(
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Return what is wrong with ``pattern``, or None if it is safe to use.
+    """Return what ``pattern`` does wrong, after "the pattern", or None if it is safe to use.
 
     A pattern that backtracks without end would stop the whole process. So repeats may not stand
     inside repeats, groups that are repeated have no alternatives, there are at most
@@ -35,11 +35,11 @@ def pattern_problem(pattern: str) -> str | None:
     of at most ``TEXT_LENGTH_MAX`` characters what is left takes a fraction of a second.
     """
     if len(pattern) > PATTERN_LENGTH_MAX:
-        return f"a pattern of {len(pattern)} characters; at most {PATTERN_LENGTH_MAX} are allowed"
+        return f"has {len(pattern)} characters; at most {PATTERN_LENGTH_MAX} are allowed"
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        return f"no regular expression: {error}"
+        return f"is no regular expression: {error}"
     return _Scan(pattern).problem()
 
 
@@ -60,9 +60,9 @@ class _Scan:
 
     def _refused(self, token: re.Match[str]) -> str | None:
         if token["special"]:
-            return "a pattern with '(?', which is not allowed here but for '(?:'; use plain groups"
+            return "holds '(?', which is not allowed here but for '(?:'; use plain groups"
         if token["back"]:
-            return "a pattern that refers back to a group, which can take for ever; write it out"
+            return "refers back to a group, which can take for ever; write it out"
         if token["repeat"]:
             return self._repeated(token)
         if token["close"]:
@@ -81,11 +81,11 @@ class _Scan:
 
     def _repeated(self, token: re.Match[str]) -> str | None:
         if not self._last_is_simple and token["repeat"] != "?":
-            return "a pattern that repeats a group with repeats or alternatives in it; simplify it"
+            return "repeats a group with repeats or alternatives in it; simplify it"
         self._spoil(unless=False)
         self._endless += token["repeat"] in "*+" or bool(token["comma"] and not token["high"])
         if self._endless > ENDLESS_MAX:
-            return f"a pattern with more than {ENDLESS_MAX} repeats without an end; simplify it"
+            return f"has more than {ENDLESS_MAX} repeats without an end; simplify it"
         if max(int(token["low"] or 0), int(token["high"] or 0)) > REPEAT_MAX:
-            return f"a pattern that repeats more than {REPEAT_MAX} times; ask for less"
+            return f"repeats more than {REPEAT_MAX} times; ask for less"
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from test_coordination.adapters.documents.document import Document
 from test_coordination.adapters.documents.drafts import Draft, every
@@ -18,13 +18,14 @@ def check_references(document: Document, drafts: Sequence[Draft], scenario: Scen
     for draft in steps:
         _check_needs(document, draft, named)
         _check_after(document, draft, named)
-    _check_circles(document, steps, scenario)
+    if len({draft.id for draft in steps}) == len(steps):
+        _check_circles(document, steps, scenario)
 
 
 def _check_needs(document: Document, draft: Draft, named: Mapping[StepId, Draft]) -> None:
     for place, need in enumerate(draft.form.needs or ()):
         if need not in named:
-            text = f"no step has the id {shown(need)}; {alternatives(need, named)}"
+            text = f"no step has the id {shown(need)}; {_hint(need, named)}"
             document.refuse((*draft.location, "needs", place), "unknown_step", text)
 
 
@@ -36,11 +37,17 @@ def _check_after(document: Document, draft: Draft, named: Mapping[StepId, Draft]
     faults = [step for step, other in named.items() if other.kind == "fault"]
     found = named.get(StepId(name))
     if found is None:
-        text = f"no fault step has the id {shown(name)}; {alternatives(name, faults)}"
+        text = f"no fault step has the id {shown(name)}; {_hint(name, faults)}"
         document.refuse(location, "unknown_step", text)
     elif found.kind != "fault":
         text = f"the step {name!r} is no fault, so nothing can be counted from its end; "
-        document.refuse(location, "not_a_fault", text + alternatives(name, faults))
+        document.refuse(location, "not_a_fault", text + _hint(name, faults))
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    if not known:
+        return "give the step that is meant an 'id', for none has one so far"
+    return alternatives(name, known)
 
 
 def _check_circles(document: Document, steps: Sequence[Draft], scenario: Scenario) -> None:

@@ -52,7 +52,7 @@ class ScenarioReader:
         self._catalogue = catalogue
         self._expressions = expressions
 
-    def read(self, text: str, *, file: str, topology: Topology | None = None) -> Scenario:
+    def read(self, text: str | bytes, *, file: str, topology: Topology | None = None) -> Scenario:
         """Return the scenario that ``text`` is; ``file`` is only named in places.
 
         Without a ``topology`` any service and link may be named; with one, only its own.
@@ -64,7 +64,7 @@ class ScenarioReader:
         _check_kind(document)
         scenario = _Decoding(document, self._catalogue, self._expressions).scenario(topology)
         document.settle()
-        return replace(scenario, source=text)
+        return replace(scenario, source=document.text)
 
 
 class _Decoding:
@@ -119,8 +119,9 @@ class _Decoding:
         if not self._has("version") or (found == LANGUAGE_VERSION and type(found) is int):
             return
         rule = "unsupported_version" if type(found) is int else "wrong_type"
+        hint = "; leave the quotes out" if found == str(LANGUAGE_VERSION) else ""
         text = f"'version' is that of the language and must be {LANGUAGE_VERSION}, "
-        self._document.refuse(("version",), rule, f"{text}not {described(found)}")
+        self._document.refuse(("version",), rule, f"{text}not {described(found)}{hint}")
 
     def _probes(self, texts: Texts, names: Names) -> tuple[ProbeSpec, ...]:
         if not self._has("probes"):

@@ -108,7 +108,7 @@ class CheckForm(Form):
     later: ClassVar[frozenset[str]] = _CHECK_LATER
 
     id: Name | None = None
-    expect: Words = ""
+    expect: Words | None = None
     watch: Flag = True
     severity: Severities = Severity.NORMAL
     within: LongTime | None = None
@@ -141,7 +141,7 @@ class FaultForm(StepForm):
     later: ClassVar[frozenset[str]] = StepForm.later | {"ramp"}
 
     fault: Words = ""
-    target: Target = ""
+    target: Target | None = None
     hold: LongTime | None = None
     parameters: object = Field(default=None, alias="with")
 
@@ -177,7 +177,7 @@ class ExpectForm(StepForm):
     noun: ClassVar[str] = "an expect step"
     later: ClassVar[frozenset[str]] = StepForm.later | _CHECK_LATER
 
-    expect: Words = ""
+    expect: Words | None = None
     within: LongTime | None = None
     hold: LongTime | None = None
     severity: Severities = Severity.NORMAL

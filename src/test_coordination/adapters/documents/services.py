@@ -124,7 +124,7 @@ class Services:
         if health.http is not None:
             self._check_path((*location, "http"), health.http)
             if "http" not in ports:
-                text = "a health check by 'http' needs a port of that name among the 'ports'"
+                text = "a health check by 'http' needs a port of that name; add it to 'ports'"
                 self._document.refuse((*location, "http"), "unknown_port", text, key=True)
         if health.tcp is not None and health.tcp not in ports:
             text = f"no port is named {shown(health.tcp)}; {alternatives(health.tcp, ports)}"
@@ -183,7 +183,7 @@ class Services:
         self._check_path((*location, "http"), path)
         address = self._addresses.main(str(location[1]))
         if address is None:
-            text = "a part of the state by 'http' needs a port named 'http' among the 'ports'"
+            text = "a part of the state by 'http' needs a port of that name; add it to 'ports'"
             self._document.refuse((*location, "http"), "unknown_port", text, key=True)
             return None
         return StateSource(kind="http", parameters={"request": f"GET http://{address}{path}"})

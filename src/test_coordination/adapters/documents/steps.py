@@ -115,8 +115,8 @@ class Reading:
 
     def _fault(self, draft: Draft, form: FaultForm, head: _Head) -> FaultStep:
         kind = self._named(self.catalogue.faults, draft, "fault")
-        target: Text = form.target
-        if form.target:
+        target: Text = ""
+        if form.target is not None:
             target = self._service((*draft.location, "target"), form.target)
         return FaultStep(
             **head,
@@ -178,8 +178,10 @@ class Reading:
             self.document.refuse(location, "unknown_service", text)
         return found
 
-    def _condition(self, location: Location, text: str) -> Expression:
-        found = self.texts.condition(location, text, self.observed) if text else None
+    def _condition(self, location: Location, text: str | None) -> Expression:
+        found = None
+        if text is not None:
+            found = self.texts.condition(location, text, self.observed)
         return found or Expression(text="false", mark=self.document.mark(location))
 
     def _moment(self, draft: Draft, key: str) -> Moment | None:

@@ -46,7 +46,7 @@ class Stores:
         self._document.entries(location, "a store, such as {postgres: env:DATABASE_URL},")
         form = fill(StoreForm, self._document, location)
         mark = self._document.mark(location, key=True)
-        if not form.postgres:
+        if form.postgres is None:
             return Store(name=name, mark=mark, url="")
         at = (*location, "postgres")
         url = self._resolved(at, self._placeholders.filled(at, form.postgres))

@@ -61,7 +61,7 @@ class TopologyReader:
 
     def read(
         self,
-        text: str,
+        text: str | bytes,
         *,
         file: str,
         state_directory: Path,
@@ -138,8 +138,10 @@ class TopologyReader:
             if one.id in found:
                 text = f"another invariant has the id {one.id!r} already; give this one its own"
                 document.refuse((*location, "id"), "duplicate_id", text)
-            condition = texts.condition((*location, "expect"), one.expect, names)
-            if one.id is not None and condition is not None:
+            condition = one.expect is not None and texts.condition(
+                (*location, "expect"), one.expect, names
+            )
+            if one.id is not None and condition:
                 found[one.id] = Invariant(
                     id=CheckId(one.id), expression=condition, severity=one.severity
                 )
@@ -173,7 +175,8 @@ def _variables(
             text = f"{shown(name)} is no name of a variable; write {WORD_EXPECTED}"
             hint = ", other than those that are always there" if name in BUILT_IN else ""
             document.refuse(("variables", name), "bad_name", text + hint, key=True)
-    declared = document.entries(("variables",), "") if form.variables else form.variables
+    written = document.entries((), "").get("variables")
+    declared: Mapping[str, object] = written if isinstance(written, Mapping) else {}
     for name in given:
         if name not in declared:
             text = f"a value is given for {shown(name)}, but the topology declares no such variable"

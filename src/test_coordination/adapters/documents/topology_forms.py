@@ -104,7 +104,7 @@ class StoreForm(Form):
         "postgres": "its URL, or where that is kept, such as env:DATABASE_URL"
     }
 
-    postgres: Words = ""
+    postgres: Words | None = None
 
 
 class InvariantForm(Form):
@@ -117,5 +117,5 @@ class InvariantForm(Form):
     }
 
     id: Name | None = None
-    expect: Words = ""
+    expect: Words | None = None
     severity: Annotated[Severity, choice(Severity)] = Severity.NORMAL
