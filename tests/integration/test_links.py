@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import TaskGroup, UNIXSocketStream
+from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ from support.links_net import (
     upstream,
 )
 from test_coordination.adapters.links.client import LinkControl
+from test_coordination.adapters.links.control import Conversation
 from test_coordination.adapters.links.errors import (
     FaultNotHeldError,
     InvalidLatencyError,
@@ -41,7 +43,7 @@ from test_coordination.adapters.links.errors import (
     LinksUnreachableError,
     UnknownLinkError,
 )
-from test_coordination.adapters.links.leases import FAULTS_PER_LINK_MAX
+from test_coordination.adapters.links.leases import FAULTS_PER_LINK_MAX, Leases
 from test_coordination.adapters.links.requests import REQUEST_BYTES_MAX
 from test_coordination.adapters.links.server import serve_links
 from test_coordination.adapters.links.values import Address, Direction, LinkSpec
@@ -487,6 +489,22 @@ async def test_a_client_that_reads_no_replies_is_not_read_and_loses_its_fault_at
             assert await faults_on(links) == ["f"]
 
         await until_clear(links, within_s=1)
+
+
+async def test_replies_that_nobody_reads_do_not_pile_up() -> None:
+    ours, theirs = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+        lambda: Conversation(leases=Leases({}), owner=1, present=set()), sock=ours
+    )
+    with theirs:
+        theirs.settimeout(0)
+        theirs.send(b"x\n" * 40_000)  # each is answered with some hundred bytes
+        await eventually(transport.get_write_buffer_size)
+        await anyio.sleep(0.05)
+
+        assert transport.get_write_buffer_size() < 128 * 1024
+        transport.abort()
+        await checkpoint()
 
 
 async def test_requests_sent_in_one_breath_are_all_answered_in_order(control: Path) -> None:

@@ -63,10 +63,6 @@ class Conversation(asyncio.Protocol):
         self._steer()
         self._answer()
 
-    def eof_received(self) -> None:
-        """See ``asyncio.Protocol``; its faults do not wait until it has read what it asked for."""
-        self._leases.drop(self._owner)
-
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended
         """See ``asyncio.Protocol``; the kernel sees to it when a coordinator is killed."""
         self._present.discard(self)

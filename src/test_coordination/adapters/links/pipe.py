@@ -175,7 +175,8 @@ class End(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See ``asyncio.Protocol``."""
         out = self._out
-        if out is None or self._toxics or self._held:
+        # Without a toxic all that is held is due, so there is something only if `out` is None.
+        if out is None or self._toxics:
             self._hold(data)
             return
         self._flow.bytes_passed += len(data)
