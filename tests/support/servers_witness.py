@@ -108,6 +108,11 @@ def living(directory: Path) -> dict[int, psutil.Process]:
     return found
 
 
+async def is_owned(directory: Path) -> bool:
+    lock = directory / "owner.lock"
+    return lock.exists() and lock.read_text() != ""
+
+
 def kill_all(directory: Path) -> None:
     """Kill every server in ``directory`` and return when they are gone, though perhaps unreaped."""
     while left := living(directory):
