@@ -185,9 +185,7 @@ async def test_after_all_were_killed_together_and_nobody_reaped_them_the_next_st
         await witness.until(partial(witness.are_zombies, dead))
 
         async with embedded_servers(used) as again:
-            rows = await query(again, "SELECT count(*) FROM acknowledged")
-
-    assert rows == 0
+            assert await query(again, "SELECT count(*) FROM acknowledged") == 0
 
 
 async def test_a_process_id_that_now_belongs_to_a_stranger_neither_stops_a_start_nor_is_harmed(
