@@ -1,0 +1,199 @@
+"""Looking at a system by HTTP: how a page answers, how soon, and what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
+
+import aiohttp
+import anyio
+from pydantic import AfterValidator, Field
+
+from test_coordination.adapters.parameters import (
+    InvalidParametersError,
+    Parameters,
+    Statuses,
+    Trail,
+    forbidden_url,
+    is_among,
+    parse,
+    problems,
+    url_problem,
+)
+from test_coordination.application.capabilities import ParameterProblem, Probe, ProbeFailedError
+from test_coordination.domain.evidence import Facts
+from test_coordination.domain.expressions import Kind
+from test_coordination.domain.topology import Topology
+
+BODY_BYTES_MAX: Final = 1024 * 1024
+CAPTURE_MAX: Final = timedelta(seconds=10)
+_REQUEST: Final = re.compile(r"(GET|HEAD) +(\S.*)")
+
+
+def _request(text: str) -> str:
+    found = _REQUEST.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f"'request' is {text!r}, expected GET or HEAD and a URL, as in "
+            "'GET http://127.0.0.1:8084/health'"
+        )
+    if trouble := url_problem(found[2]):
+        raise ValueError(f"'request': {trouble}")
+    return text
+
+
+class Page(Parameters):
+    """What is asked for; a reading is ``ok`` when the status is among ``expect``."""
+
+    request: Annotated[str, AfterValidator(_request)]
+    headers: Mapping[str, str] = Field(default_factory=dict)
+    expect: Statuses = "200..299"
+
+    @property
+    def method(self) -> str:
+        """Return GET or HEAD."""
+        return self.request.partition(" ")[0]
+
+    @property
+    def url(self) -> str:
+        """Return where the page is."""
+        return self.request.partition(" ")[2].strip()
+
+
+class HttpProbe:
+    """A page that is asked for again and again; redirects are not followed.
+
+    Only addresses of the system under test are asked: a document cannot make us look elsewhere.
+    """
+
+    kind: ClassVar[str] = "http"
+    summary: ClassVar[str] = "ask for a page: its status, and how long the answer takes"
+    fields: ClassVar[Mapping[str, Kind]] = MappingProxyType(
+        {
+            "status": Kind.INTEGER,
+            "ms": Kind.NUMBER,
+            "ok": Kind.BOOLEAN,
+            "size": Kind.INTEGER,
+        }
+    )
+    measured: ClassVar[str] = "ms"
+    unit: ClassVar[str] = "ms"
+    model: ClassVar[type[Parameters]] = Page
+
+    def problems(
+        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
+    ) -> Sequence[ParameterProblem]:
+        """See `Parameterised.problems`."""
+        return problems(Page, parameters, unknown)
+
+    def open(
+        self, topology: Topology, parameters: Mapping[str, object], *, timeout: timedelta
+    ) -> AbstractAsyncContextManager[Probe]:
+        """See `ProbeKind.open`; one connection is kept between readings where the page lets us."""
+        return _opened(topology, parameters, timeout)
+
+    async def capture(self, topology: Topology, parameters: Mapping[str, object]) -> object:
+        """See `ProbeKind.capture`: the page's document if it is JSON, else what is known of it."""
+        page = _allowed(topology, parameters)
+        async with _opened(topology, parameters, CAPTURE_MAX) as reader:
+            answer = await reader.ask(page)
+        if not is_among(answer.status, page.expect):
+            text = answer.body[:200].decode(errors="replace")
+            raise ProbeFailedError(cause=f"{page.url} answered {answer.status}: {text!r}")
+        try:
+            return json.loads(answer.body, parse_constant=str)
+        except (ValueError, RecursionError):
+            text = answer.body.decode(errors="replace")
+            return {"status": answer.status, "size": len(answer.body), "text": text}
+
+
+class _Answer:
+    def __init__(self, status: int, body: bytes, took_s: float) -> None:
+        self.status = status
+        self.body = body
+        self.took_s = took_s
+
+
+class _Reader:
+    def __init__(
+        self,
+        topology: Topology,
+        parameters: Mapping[str, object],
+        *,
+        session: aiohttp.ClientSession,
+        limit: timedelta,
+    ) -> None:
+        self._topology = topology
+        self._parameters = parameters
+        self._session = session
+        self._limit_s = limit.total_seconds()
+
+    async def read(self) -> Facts:
+        """See `Probe.read`."""
+        page = _allowed(self._topology, self._parameters)
+        answer = await self.ask(page)
+        return {
+            "status": answer.status,
+            "ms": round(answer.took_s * 1000, 3),
+            "ok": is_among(answer.status, page.expect),
+            "size": len(answer.body),
+        }
+
+    async def ask(self, page: Page) -> _Answer:
+        """Return the answer, all of it read.
+
+        Raises:
+            ProbeFailedError: there was none in time, or it was too large.
+        """
+        began = anyio.current_time()
+        try:
+            with anyio.fail_after(self._limit_s):
+                async with self._session.request(
+                    page.method, page.url, headers=page.headers, allow_redirects=False
+                ) as answer:
+                    body = await _body(answer)
+        except TimeoutError as error:
+            cause = f"{page.url} did not answer within {self._limit_s:g} s"
+            raise ProbeFailedError(cause=cause) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            cause = f"{page.url} did not answer: {str(error) or type(error).__name__}"
+            raise ProbeFailedError(cause=cause) from error
+        if body is None:
+            cause = f"{page.url} answered with more than {BODY_BYTES_MAX} bytes"
+            raise ProbeFailedError(cause=cause)
+        return _Answer(answer.status, body, anyio.current_time() - began)
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes | None:
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > BODY_BYTES_MAX:
+            answer.close()
+            return None
+    return bytes(body)
+
+
+@asynccontextmanager
+async def _opened(
+    topology: Topology, parameters: Mapping[str, object], limit: timedelta
+) -> AsyncGenerator[_Reader]:
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(), cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        yield _Reader(topology, parameters, session=session, limit=limit)
+
+
+def _allowed(topology: Topology, parameters: Mapping[str, object]) -> Page:
+    try:
+        page = parse(Page, parameters)
+    except InvalidParametersError as error:
+        raise ProbeFailedError(cause=str(error)) from error
+    if why := forbidden_url(topology, page.url):
+        raise ProbeFailedError(cause=why)
+    return page

@@ -1,0 +1,402 @@
+"""What every way of looking promises, on real servers, databases and processes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncGenerator, Generator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import asyncpg
+import pytest
+
+from support.stores_servers import Urls
+from support.target_pages import Page, Pages, serving
+from support.target_systems import MARK, free_port, server, system
+from test_coordination.adapters.probes.http import BODY_BYTES_MAX, HttpProbe
+from test_coordination.adapters.probes.process import ProcessProbe
+from test_coordination.adapters.probes.sql import SqlProbe
+from test_coordination.adapters.targets.process import ProcessServices
+from test_coordination.adapters.targets.system import ProcessSystem
+from test_coordination.application.capabilities import ProbeFailedError, ProbeKind
+from test_coordination.domain.topology import Address, Service, Store, Topology
+from test_coordination.domain.values import ServiceName
+
+pytestmark = pytest.mark.anyio
+
+SOON = timedelta(seconds=5)
+STRANGER = "http://127.0.0.1:1/"
+
+
+@pytest.fixture
+def pages() -> Generator[Pages]:
+    with serving() as pages:
+        yield pages
+
+
+def around(pages: Pages, directory: Path) -> Topology:
+    service = Service(
+        name=ServiceName("exchange"),
+        mark=MARK,
+        command=("none",),
+        ports={"http": pages.address},
+    )
+    return system(directory, service)
+
+
+@pytest.fixture
+def site(pages: Pages, tmp_path: Path) -> Topology:
+    return around(pages, tmp_path)
+
+
+@pytest.fixture
+async def database(embedded: Urls, tmp_path: Path) -> Topology:
+    store = Store(name="auditor-db", mark=MARK, url=embedded.postgres)
+    return replace(system(tmp_path), stores={store.name: store})
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncGenerator[Topology]:
+    topology = system(tmp_path, server("exchange", "--children", "1"))
+    target = ProcessSystem(ProcessServices())
+    await target.up(topology)
+    yield topology
+    await target.down(topology)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A kind of probe, and what it is used on: something there, and something not."""
+
+    kind: ProbeKind
+    topology: Topology
+    parameters: Mapping[str, object]
+    elsewhere: Mapping[str, object]
+
+
+@pytest.fixture(params=["http", "sql", "process"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    if request.param == "http":
+        site: Topology = request.getfixturevalue("site")
+        pages: Pages = request.getfixturevalue("pages")
+        return Bench(
+            kind=HttpProbe(),
+            topology=site,
+            parameters={"request": f"GET {pages.url('/health')}"},
+            elsewhere={"request": f"GET {STRANGER}"},
+        )
+    if request.param == "sql":
+        return Bench(
+            kind=SqlProbe(),
+            topology=request.getfixturevalue("database"),
+            parameters={"target": "auditor-db", "query": "SELECT 7 AS lost"},
+            elsewhere={"target": "auditr-db", "query": "SELECT 1"},
+        )
+    return Bench(
+        kind=ProcessProbe(ProcessServices()),
+        topology=request.getfixturevalue("world"),
+        parameters={"service": "exchange"},
+        elsewhere={"service": "exchnge"},
+    )
+
+
+async def test_a_reading_holds_what_was_promised_and_json_can_carry_it(bench: Bench) -> None:
+    async with bench.kind.open(bench.topology, bench.parameters, timeout=SOON) as probe:
+        await probe.read()
+        reading = await probe.read()
+
+    assert reading.keys() == bench.kind.fields.keys()
+    assert json.loads(json.dumps(reading)) == reading
+    assert isinstance(reading[bench.kind.measured], int | float)
+
+
+async def test_what_is_captured_json_can_carry(bench: Bench) -> None:
+    captured = await bench.kind.capture(bench.topology, bench.parameters)
+
+    assert captured
+    assert json.loads(json.dumps(captured)) == captured
+
+
+async def test_what_is_not_of_the_system_cannot_be_read(bench: Bench) -> None:
+    async with bench.kind.open(bench.topology, bench.elsewhere, timeout=SOON) as probe:
+        with pytest.raises(ProbeFailedError):
+            await probe.read()
+    with pytest.raises(ProbeFailedError):
+        await bench.kind.capture(bench.topology, bench.elsewhere)
+
+
+async def test_wrong_parameters_are_problems_before_and_failures_when_read(bench: Bench) -> None:
+    wrong = {**bench.parameters, "querry": "x"}
+
+    problems = bench.kind.problems(wrong)
+    async with bench.kind.open(bench.topology, wrong, timeout=SOON) as probe:
+        with pytest.raises(ProbeFailedError, match="no parameter is named 'querry'"):
+            await probe.read()
+
+    assert [problem.path for problem in problems] == [("querry",)]
+    assert bench.kind.problems(bench.parameters) == []
+    assert bench.kind.problems({}, unknown=frozenset((key,) for key in bench.parameters)) == []
+
+
+async def read(kind: ProbeKind, topology: Topology, **parameters: object) -> Mapping[str, object]:
+    async with kind.open(topology, parameters, timeout=SOON) as probe:
+        return await probe.read()
+
+
+async def test_http_a_slow_and_failing_page_is_measured(pages: Pages, site: Topology) -> None:
+    pages.pages["/health"] = Page(status=503, body=b"12345", delay_s=0.1)
+
+    reading = await read(HttpProbe(), site, request=f"GET {pages.url('/health')}")
+
+    ms = reading["ms"]
+    assert isinstance(ms, float)
+    assert 100 <= ms < 1000
+    assert {**reading, "ms": 0} == {"status": 503, "ms": 0, "ok": False, "size": 5}
+
+
+async def test_http_what_is_well_can_be_said(pages: Pages, site: Topology) -> None:
+    pages.pages["/gone"] = Page(status=404, body=b"")
+    request = f"HEAD {pages.url('/gone')}"
+
+    reading = await read(HttpProbe(), site, request=request, expect=404)
+
+    assert (reading["status"], reading["ok"]) == (404, True)
+
+
+async def test_http_one_connection_serves_many_readings(pages: Pages, site: Topology) -> None:
+    parameters = {"request": f"GET {pages.url('/health')}"}
+
+    async with HttpProbe().open(site, parameters, timeout=SOON) as probe:
+        for _ in range(5):
+            await probe.read()
+
+    assert pages.connections == 1
+
+
+async def test_http_a_redirect_out_of_the_system_is_not_followed(
+    pages: Pages, site: Topology
+) -> None:
+    with serving() as outside:
+        pages.pages["/r"] = Page(status=302, headers=(("Location", outside.url("/secret")),))
+
+        reading = await read(HttpProbe(), site, request=f"GET {pages.url('/r')}")
+
+        assert reading["status"] == 302
+        assert outside.received == []
+
+
+async def test_http_no_answer_in_time_is_a_missing_sample(pages: Pages, site: Topology) -> None:
+    pages.pages["/slow"] = Page(delay_s=0.5)
+    parameters = {"request": f"GET {pages.url('/slow')}"}
+
+    async with HttpProbe().open(site, parameters, timeout=timedelta(seconds=0.1)) as probe:
+        with pytest.raises(ProbeFailedError, match=r"did not answer within 0\.1 s"):
+            await probe.read()
+
+
+async def test_http_nobody_there_is_a_missing_sample(tmp_path: Path) -> None:
+    address = Address(host="127.0.0.1", port=free_port())
+    site = around(Pages(address=address), tmp_path)
+
+    with pytest.raises(ProbeFailedError, match="did not answer"):
+        await read(HttpProbe(), site, request=f"GET http://{address}/health")
+
+
+async def test_http_a_body_without_end_is_not_read_to_its_end(pages: Pages, site: Topology) -> None:
+    pages.pages["/large"] = Page(body=b"x" * (BODY_BYTES_MAX + 1))
+
+    with pytest.raises(ProbeFailedError, match="more than 1048576 bytes"):
+        await read(HttpProbe(), site, request=f"GET {pages.url('/large')}")
+
+
+@pytest.mark.parametrize("request_", ["POST http://127.0.0.1:8084/", "127.0.0.1:8084", "GET /x"])
+def test_http_only_looking_is_allowed(request_: str) -> None:
+    (problem,) = HttpProbe().problems({"request": request_})
+
+    assert problem.path == ("request",)
+    assert problem.text.startswith("'request'")
+
+
+async def test_http_a_document_is_captured_parsed(pages: Pages, site: Topology) -> None:
+    pages.pages["/text"] = Page(body=b"plain")
+    parameters = {"request": f"GET {pages.url('/invariants')}"}
+
+    document = await HttpProbe().capture(site, parameters)
+    text = await HttpProbe().capture(site, {"request": f"GET {pages.url('/text')}"})
+
+    assert document == {"healthy": True, "orders": [1, 2]}
+    assert text == {"status": 200, "size": 5, "text": "plain"}
+
+
+async def test_http_an_error_page_is_not_taken_for_state(pages: Pages, site: Topology) -> None:
+    pages.pages["/invariants"] = Page(status=500, body=b'{"error": "no database"}')
+
+    with pytest.raises(ProbeFailedError, match=r"answered 500: .*no database"):
+        await HttpProbe().capture(site, {"request": f"GET {pages.url('/invariants')}"})
+
+
+@pytest.mark.parametrize(
+    ("query", "value", "rows"),
+    [
+        ("SELECT 3.50::numeric", 3.5, 1),
+        ("SELECT 12::numeric", 12, 1),
+        ("SELECT 'NaN'::float8", "nan", 1),
+        ("SELECT NULL", None, 1),
+        ("SELECT 1 WHERE false", None, 0),
+        ("SELECT * FROM generate_series(5, 9)", 5, 5),
+        ("SELECT '2026-01-02 03:04:05+00'::timestamptz", "2026-01-02T03:04:05+00:00", 1),
+        ("SELECT '1 minute'::interval", 60.0, 1),
+        ("""SELECT '{"a": [1, null]}'::jsonb""", {"a": [1, None]}, 1),
+        ("SELECT ARRAY[1.0, 2.5]::numeric[]", [1, 2.5], 1),
+        ("SELECT 'a'::bytea", "61", 1),
+        ("SELECT '00000000-0000-0000-0000-000000000001'::uuid", f"{'0' * 8}-0000", 1),
+        ("SHOW transaction_read_only", "on", 1),
+    ],
+)
+async def test_sql_the_first_value_and_the_number_of_rows(
+    database: Topology, *, query: str, value: object, rows: int
+) -> None:
+    reading = await read(SqlProbe(), database, target="auditor-db", query=query)
+
+    seen = reading["value"]
+    assert (seen[:13] if isinstance(value, str) and "-0000" in value else seen) == value  # type: ignore[index]
+    assert reading["rows"] == rows
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "CREATE TABLE t (a int)",
+        "SELECT 1; DROP TABLE x",
+        "INSERT INTO kept VALUES (2)",
+        "WITH gone AS (DELETE FROM kept RETURNING *) SELECT * FROM gone",
+        "SELECT setval('counter', 5)",
+        "SELEC 1",
+    ],
+)
+async def test_sql_nothing_can_be_changed(database: Topology, embedded: Urls, query: str) -> None:
+    connection = await asyncpg.connect(embedded.postgres)
+    await connection.execute("DROP TABLE IF EXISTS kept; DROP SEQUENCE IF EXISTS counter")
+    await connection.execute("CREATE TABLE kept AS SELECT 1; CREATE SEQUENCE counter")
+
+    with pytest.raises(ProbeFailedError, match="store 'auditor-db' refused"):
+        await read(SqlProbe(), database, target="auditor-db", query=query)
+
+    assert await connection.fetchval("SELECT count(*) FROM kept") == 1
+    await connection.close()
+
+
+async def test_sql_one_connection_is_kept_and_made_anew_after_a_failure(
+    database: Topology, embedded: Urls
+) -> None:
+    parameters = {"target": "auditor-db", "query": "SELECT pg_backend_pid()"}
+    other = await asyncpg.connect(embedded.postgres)
+
+    async with SqlProbe().open(database, parameters, timeout=SOON) as probe:
+        first, second = [(await probe.read())["value"] for _ in range(2)]
+        await other.execute("SELECT pg_terminate_backend($1)", first)
+        await anyio.sleep(0.2)
+        third = (await probe.read())["value"]
+
+    await other.close()
+    assert first == second
+    assert third not in {None, first}
+
+
+async def test_sql_a_refused_query_does_not_spoil_the_next(database: Topology) -> None:
+    parameters = {"target": "auditor-db", "query": "SELECT 1 / (random() * 0)::int"}
+
+    async with SqlProbe().open(database, parameters, timeout=SOON) as probe:
+        for _ in range(3):
+            with pytest.raises(ProbeFailedError, match="division by zero"):
+                await probe.read()
+
+
+async def test_sql_no_answer_in_time_is_a_missing_sample_and_ends_on_the_server(
+    database: Topology, embedded: Urls
+) -> None:
+    parameters = {"target": "auditor-db", "query": "SELECT pg_sleep(60)"}
+
+    async with SqlProbe().open(database, parameters, timeout=timedelta(seconds=0.3)) as probe:
+        for _ in range(2):
+            with pytest.raises(ProbeFailedError, match=r"within 0\.3 s"):
+                await probe.read()
+
+    await anyio.sleep(1)
+    other = await asyncpg.connect(embedded.postgres)
+    busy = await other.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
+        "AND pid <> pg_backend_pid()"
+    )
+    await other.close()
+    assert busy == 0
+
+
+async def test_sql_a_store_that_is_gone_is_a_missing_sample(tmp_path: Path) -> None:
+    store = Store(name="db", mark=MARK, url=f"postgresql://u:secret@127.0.0.1:{free_port()}/x")
+    topology = replace(system(tmp_path), stores={"db": store})
+
+    with pytest.raises(ProbeFailedError, match="store 'db' did not answer") as refused:
+        await read(SqlProbe(), topology, target="db", query="SELECT 1")
+
+    assert "secret" not in str(refused.value)
+
+
+async def test_sql_rows_without_end_are_refused_as_a_reading_and_cut_in_a_capture(
+    database: Topology,
+) -> None:
+    parameters = {"target": "auditor-db", "query": "SELECT n FROM generate_series(1, 50000) n"}
+
+    with pytest.raises(ProbeFailedError, match="more than 10000 rows"):
+        await read(SqlProbe(), database, **parameters)
+    captured = await SqlProbe().capture(database, parameters)
+
+    assert isinstance(captured, list)
+    assert captured[:2] == [{"n": 1}, {"n": 2}]
+    assert len(captured) == 1000
+
+
+async def test_process_a_stopped_and_a_paused_service_are_readings(world: Topology) -> None:
+    services = ProcessServices()
+    handle = services.locate(world, ServiceName("exchange"))
+
+    async with ProcessProbe(services).open(world, {"service": "exchange"}, timeout=SOON) as probe:
+        up = await probe.read()
+        await services.pause(handle)
+        paused = await probe.read()
+        await services.kill(handle)
+        down = await probe.read()
+        await services.start(handle)
+        again = await probe.read()
+
+    assert (up["running"], paused["running"], paused["threads"]) == (True, True, 2)
+    assert down == {"running": False, "rss_bytes": 0, "threads": 0, "restarts": 0}
+    assert (again["running"], again["restarts"]) == (True, 1)
+
+
+async def test_process_the_memory_and_processor_time_of_children_count(tmp_path: Path) -> None:
+    burn = "import os\nx = bytearray(50_000_000)\nos.fork()\nwhile True: x[0] = 1"
+    service = replace(server("exchange"), command=(sys.executable, "-S", "-c", burn), ports={})
+    topology = system(tmp_path, replace(service, health=type(service.health)()))
+    target = ProcessSystem(ProcessServices())
+    await target.up(topology)
+    try:
+        async with ProcessProbe(ProcessServices()).open(
+            topology, {"service": "exchange"}, timeout=SOON
+        ) as probe:
+            await anyio.sleep(0.3)
+            first = await probe.read()
+            await anyio.sleep(0.5)
+            second = await probe.read()
+    finally:
+        await target.down(topology)
+
+    rss, cpu = second["rss_bytes"], second["cpu_percent"]
+    assert isinstance(rss, int)
+    assert isinstance(cpu, float)
+    assert "cpu_percent" not in first
+    assert rss > 50_000_000
+    assert cpu > 10
