@@ -1,0 +1,1 @@
+"""What is done once and not undone: one module a family."""
