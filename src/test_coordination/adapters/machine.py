@@ -1,13 +1,20 @@
-"""Time and new names, from the machine that we run on."""
+"""Time, new names and processes, from the machine that we run on."""
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import anyio
 from uuid_utils import compat
+
+from test_coordination.adapters.targets.facts import look
+from test_coordination.application.ports import Worker
+from test_coordination.domain.values import WorkerId
 
 
 class SystemClock:
@@ -32,3 +39,28 @@ class TimeOrderedIdentities:
     def new(self) -> UUID:
         """See `Identities.new`."""
         return compat.uuid7()
+
+
+class ThisMachine:
+    """The `Machine` that we run on."""
+
+    def present(self, worker: WorkerId) -> Worker:
+        """See `Machine.present`."""
+        process = look(os.getpid())
+        assert process is not None, "we are running"
+        return Worker(id=worker, host=_host(), pid=process.pid, born=process.born)
+
+    def is_dead(self, worker: Worker) -> bool:
+        """See `Machine.is_dead`; of other machines nothing is known."""
+        if worker.host != _host():
+            return False
+        process = look(worker.pid)
+        return process is None or not process.alive or process.born != worker.born
+
+
+def _host() -> str:
+    """Return the name of this machine, and of the group of processes that its pids count in.
+
+    Two containers of one machine share its boot, and each has a process 1.
+    """
+    return f"{socket.gethostname()}/{Path('/proc/self/ns/pid').stat().st_ino}"

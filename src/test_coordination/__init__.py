@@ -1,0 +1,45 @@
+"""Break services on purpose, watch, undo every fault, and prove that the system recovered.
+
+```python
+async with open_coordinator(topology="topology.yaml") as coordinator:
+    scenario = await coordinator.create_scenario(text)
+    execution = await coordinator.execute_scenario(scenario, {"outage": "5s"})
+    async for entry in coordinator.follow_execution(execution):
+        print(entry.at, entry.event)
+    report = await coordinator.generate_test_report(execution)
+```
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+# Each name is imported when it is first asked for, so that `tcoord --help` waits for none of
+# them. What type checkers read is `__init__.pyi`; a test keeps the two in step.
+_HOMES = {
+    "CoordinationError": "domain.errors",
+    "Coordinator": "application.coordinator",
+    "Execution": "domain.execution",
+    "ExecutionId": "domain.values",
+    "Finding": "domain.evidence",
+    "InvalidDocumentError": "domain.errors",
+    "ScenarioId": "domain.values",
+    "Settings": "settings",
+    "SnapshotId": "domain.values",
+    "TestReport": "domain.report",
+    "Validation": "domain.evidence",
+    "ValidationResult": "application.snapshots",
+    "Verdict": "domain.evidence",
+    "open_coordinator": "program",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the module that it lives in."""
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,31 @@
+"""Where ``tcoord`` and ``python -m test_coordination`` begin: give the commands their program."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from test_coordination.interfaces.cli.app import cli
+
+
+class LaterProgram:
+    """The program of the command line, put together when a command first asks it for something.
+
+    Help, completion and mistakes in the arguments need none of it, and should not wait.
+    """
+
+    def __getattr__(self, name: str) -> object:
+        """Return that part of the program, and keep it."""
+        program = import_module("test_coordination.program").CommandProgram()
+        self.__dict__.update(
+            {part: getattr(program, part) for part in dir(program) if part[0] != "_"}
+        )
+        return getattr(program, name)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(obj=LaterProgram(), prog_name="tcoord")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The composition root: the one module that knows every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol, TypeVar
+
+from test_coordination.adapters.actions.http import HttpDelete, HttpGet, HttpPost
+from test_coordination.adapters.actions.service import (
+    RestartService as RestartServiceNow,
+)
+from test_coordination.adapters.actions.service import (
+    StartService as StartServiceNow,
+)
+from test_coordination.adapters.actions.service import (
+    StopService as StopServiceNow,
+)
+from test_coordination.adapters.documents.scenario import ScenarioReader
+from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.adapters.faults.latency import SlowLink
+from test_coordination.adapters.faults.service import (
+    KillService,
+    PauseService,
+    RestartService,
+    StopService,
+)
+from test_coordination.adapters.links.keeper import LinkKeeper, open_links
+from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
+from test_coordination.adapters.postgres.evidence import PostgresEvidence
+from test_coordination.adapters.postgres.executions import open_execution_log
+from test_coordination.adapters.postgres.migrate import migrate
+from test_coordination.adapters.postgres.pool import open_pool
+from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
+from test_coordination.adapters.postgres.workers import PostgresWorkers
+from test_coordination.adapters.probes.http import HttpProbe
+from test_coordination.adapters.probes.process import ProcessProbe
+from test_coordination.adapters.probes.sql import SqlProbe
+from test_coordination.adapters.redis.live import open_live_view
+from test_coordination.adapters.servers.embedded import embedded_servers
+from test_coordination.adapters.targets.process import ProcessServices
+from test_coordination.adapters.targets.specify import links_socket
+from test_coordination.application.capabilities import Action, Catalogue, Fault, ProbeKind
+from test_coordination.application.coordinator import Coordinator, coordinating
+from test_coordination.application.engine.recorder import Stores
+from test_coordination.application.world import World
+from test_coordination.domain.topology import Topology
+from test_coordination.settings import Settings
+
+
+class _Kind(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+
+Known = TypeVar("Known", bound=_Kind)
+
+
+def catalogue(links: LinkKeeper, services: ProcessServices) -> Catalogue:
+    """Return all that a scenario may ask for; a new fault, action or probe is a line here."""
+    slow = SlowLink(links, identities=TimeOrderedIdentities(), socket_of=links_socket)
+    faults: list[Fault] = [
+        StopService(services),
+        KillService(services),
+        PauseService(services),
+        RestartService(services),
+        slow,
+    ]
+    actions: list[Action] = [
+        HttpGet(),
+        HttpPost(),
+        HttpDelete(),
+        StartServiceNow(services),
+        StopServiceNow(services),
+        RestartServiceNow(services),
+    ]
+    probes: list[ProbeKind] = [HttpProbe(), SqlProbe(), ProcessProbe(services)]
+    return Catalogue(faults=_named(faults), actions=_named(actions), probes=_named(probes))
+
+
+def _named(kinds: Iterable[Known]) -> dict[str, Known]:
+    return {one.kind: one for one in kinds}
+
+
+@asynccontextmanager
+async def open_world(settings: Settings, system: Topology | None) -> AsyncGenerator[World]:
+    """Lend everything that a coordinator stands on; servers that are ours run meanwhile.
+
+    Raises:
+        StoreUnavailableError: PostgreSQL cannot be reached.
+        CoordinationError: the servers do not start, or the schema cannot be brought up to date.
+    """
+    async with AsyncExitStack() as stack:
+        postgres_url, redis_url = settings.postgres_url, settings.redis_url
+        if postgres_url is None:
+            urls = await stack.enter_async_context(embedded_servers(settings.home / "servers"))
+            postgres_url, redis_url = urls.postgres, redis_url or urls.redis
+        await migrate(postgres_url)
+        clock = SystemClock()
+        pool = await stack.enter_async_context(open_pool(postgres_url))
+        log = await stack.enter_async_context(open_execution_log(pool))
+        live = await stack.enter_async_context(open_live_view(redis_url, clock))
+        links = await stack.enter_async_context(open_links())
+        expressions = CelExpressions()
+        known = catalogue(links, ProcessServices())
+        yield World(
+            stores=Stores(log=log, live=live, clock=clock),
+            scenarios=PostgresScenarioStore(pool),
+            evidence=PostgresEvidence(pool),
+            workers=PostgresWorkers(pool),
+            machine=ThisMachine(),
+            identities=TimeOrderedIdentities(),
+            reader=ScenarioReader(known, expressions),
+            expressions=expressions,
+            catalogue=known,
+            system=system,
+        )
+
+
+@asynccontextmanager
+async def open_on(settings: Settings, *, topology: Topology | None) -> AsyncGenerator[Coordinator]:
+    """Lend a coordinator on what ``settings`` say; see `coordinating` for its begin and end."""
+    async with open_world(settings, topology) as world, coordinating(world) as coordinator:
+        yield coordinator

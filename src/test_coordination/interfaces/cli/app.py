@@ -1,0 +1,68 @@
+"""The command line: arguments in, use cases called, text and an exit status out."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
+import click
+
+COMMANDS: Final = {
+    "check": "Look for mistakes in scenario files.",
+    "demo": "Break a small trading system and watch it recover.",
+    "doctor": "See whether everything is ready, and undo what was left behind.",
+    "executions": "List what was run.",
+    "report": "Write the report of an execution.",
+    "run": "Run a scenario to its end.",
+    "server": "Run one of the embedded database servers by itself.",
+    "services": "See, start and stop the services of a system.",
+    "undo": "Undo what was left in force, and say what was.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called: start-up is part of the job."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """Return the names of the commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
+        """Import and return the command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"test_coordination.interfaces.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  click's signature
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"tcoord {version('test-coordinator-data-adapter')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version.",
+)
+def cli() -> None:
+    """Break your services on purpose, undo every fault, and prove that the system recovered.
+
+    
+    Exit status:
+      0  held            1  broken           2  usage, or an invalid file
+      3  stopped         4  could not run    5  inconclusive
+      6  an undo is not verified             130  interrupted, all undone
+    """

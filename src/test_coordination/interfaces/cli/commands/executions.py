@@ -1,0 +1,65 @@
+"""``tcoord executions``: list what was run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+
+from test_coordination.application.ports import ExecutionRecord
+from test_coordination.domain.values import format_duration
+from test_coordination.interfaces.cli.exits import carried_out
+from test_coordination.interfaces.cli.program import Program
+
+
+@click.command("executions")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def command(program: Program, limit: int, output: str) -> None:
+    """List what was run, newest first."""
+
+    async def job() -> Sequence[ExecutionRecord]:
+        async with program.coordinator(None) as coordinator:
+            return await coordinator.list_executions(limit=limit)
+
+    records = carried_out(job)
+    if output == "json":
+        click.echo(json.dumps([_plain(record) for record in records], indent=2))
+        return
+    if not records:
+        click.echo("nothing was run yet; begin with `tcoord demo`")
+    for record in records:
+        click.echo(_line(record))
+
+
+def _line(record: ExecutionRecord) -> str:
+    verdict = (record.verdict or record.status).replace("_", " ")
+    started = f"{record.requested_at:%Y-%m-%d %H:%M:%S}"
+    residue = f"  {record.outstanding} not undone" if record.outstanding else ""
+    name = f"{record.scenario_name} (version {record.scenario_version})"
+    return f"{record.id}  {started}  {_took(record):>8}  {verdict:<13} {name}{residue}"
+
+
+def _took(record: ExecutionRecord) -> str:
+    if record.started_at is None or record.ended_at is None:
+        return "-"
+    took = record.ended_at - record.started_at
+    return format_duration(timedelta(milliseconds=100) * round(took / timedelta(milliseconds=100)))
+
+
+def _plain(record: ExecutionRecord) -> dict[str, object]:
+    return {
+        "id": str(record.id),
+        "scenario": record.scenario_name,
+        "version": record.scenario_version,
+        "status": record.status,
+        "verdict": record.verdict,
+        "requested_at": record.requested_at.isoformat(),
+        "requested_by": record.requested_by,
+        "started_at": record.started_at.isoformat() if record.started_at else None,
+        "ended_at": record.ended_at.isoformat() if record.ended_at else None,
+        "faults_outstanding": record.outstanding,
+    }

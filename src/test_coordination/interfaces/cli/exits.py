@@ -1,0 +1,47 @@
+"""What the exit status says, and how errors are told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Final, NoReturn, TypeVar
+
+import anyio
+import click
+
+from test_coordination.domain.errors import CoordinationError, InvalidDocumentError
+from test_coordination.domain.evidence import Verdict
+
+EXIT_STATUS: Final = {
+    Verdict.HELD: 0,
+    Verdict.BROKEN: 1,
+    Verdict.STOPPED: 3,
+    Verdict.COULD_NOT_RUN: 4,
+    Verdict.INCONCLUSIVE: 5,
+    Verdict.RESIDUE: 6,
+}
+EXIT_INVALID: Final = 2
+EXIT_COULD_NOT_RUN: Final = 4
+EXIT_INTERRUPTED: Final = 130
+
+Result = TypeVar("Result")
+
+
+def carried_out(job: Callable[[], Coroutine[None, None, Result]]) -> Result:
+    """Run ``job`` to its end and return its result; errors end the program with their text."""
+    try:
+        return anyio.run(job)
+    except CoordinationError as error:
+        refuse(error)
+
+
+def refuse(error: CoordinationError) -> NoReturn:
+    """Print what was refused, and end the program with the status that belongs to it."""
+    if isinstance(error, InvalidDocumentError):
+        for problem in error.problems:
+            click.echo(f"{problem} [{problem.code}]", err=True)
+        count = len(error.problems)
+        click.echo(f"{count} mistake{'s' if count != 1 else ''}; nothing was stored", err=True)
+        sys.exit(EXIT_INVALID)
+    click.echo(f"error: {error} [{error.code}]", err=True)
+    sys.exit(EXIT_COULD_NOT_RUN)

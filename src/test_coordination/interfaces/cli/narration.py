@@ -1,0 +1,144 @@
+"""Say in a line what an entry of an execution's log means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from test_coordination.domain.events import (
+    AbortRequested,
+    CheckJudged,
+    Event,
+    ExecutionEnded,
+    ExecutionStarted,
+    ExecutionTakenOver,
+    FaultArmed,
+    FaultInjected,
+    FaultNotInjected,
+    FaultReverted,
+    FaultRevertFailed,
+    Noted,
+    Outcome,
+    SnapshotTaken,
+    SteadyStateLeft,
+    SteadyStateRegained,
+    StepEnded,
+    StepStarted,
+)
+from test_coordination.domain.evidence import Finding, Validation
+from test_coordination.domain.plan import ActionWork, Plan, Stage, WaitWork
+from test_coordination.domain.values import StepId, format_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What is said: ``mood`` is good, bad, warn, fault or plain, and chooses the colour."""
+
+    text: str
+    mood: str = "plain"
+
+
+MOODS: Final = {
+    Finding.HELD: "good",
+    Finding.BROKEN: "bad",
+    Finding.INCONCLUSIVE: "warn",
+    Finding.NOT_RUN: "warn",
+}
+
+
+def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911  a case an event
+    """Return what to say about ``event``; None if another event says it better."""
+    match event:
+        case ExecutionStarted():
+            return Line(text=f"{plan.scenario} on {plan.topology}: watching {_probes(plan)}")
+        case ExecutionTakenOver(reason=reason):
+            return Line(text=f"taken over: {reason}", mood="warn")
+        case StepStarted(step=step):
+            return _begun(plan, step)
+        case StepEnded() as ended:
+            return _ended(ended)
+        case SnapshotTaken(step=step, services=services):
+            return Line(text=f"{step}: state of {', '.join(services)} captured")
+        case CheckJudged(validation=validation):
+            return _judged(validation)
+        case SteadyStateLeft(check=check):
+            return Line(text=f"steady state left: {check}", mood="warn")
+        case SteadyStateRegained(check=check):
+            return Line(text=f"steady state regained: {check}", mood="good")
+        case AbortRequested(reason=reason, by=by):
+            return Line(text=f"stopping: {reason} (asked by {by})", mood="warn")
+        case Noted(text=text):
+            return Line(text=f"note: {text}", mood="warn")
+        case ExecutionEnded():
+            return None
+        case _:
+            return _fault(event, plan)
+
+
+def _fault(
+    event: FaultArmed | FaultInjected | FaultNotInjected | FaultReverted | FaultRevertFailed,
+    plan: Plan,
+) -> Line | None:
+    work = plan.step(event.step).fault
+    assert work is not None, "only fault steps have faults"
+    name = f"{event.step}: {work.fault} on {work.service}"
+    match event:
+        case FaultArmed():
+            return None
+        case FaultInjected(evidence=evidence):
+            held = f", held for {format_duration(work.hold)}"
+            return Line(text=f"{name} in force{_facts(evidence)}{held}", mood="fault")
+        case FaultNotInjected(reason=reason):
+            return Line(text=f"{name} not injected: {reason}", mood="bad")
+        case FaultReverted(evidence=evidence):
+            return Line(text=f"{name} undone{_facts(evidence)}", mood="good")
+        case FaultRevertFailed(reason=reason):
+            return Line(text=f"{name} NOT PROVEN UNDONE: {reason}", mood="bad")
+        case _:
+            assert_never(event)
+
+
+def _begun(plan: Plan, step: StepId) -> Line | None:
+    planned = plan.step(step)
+    match planned.work:
+        case WaitWork(duration=duration):
+            return Line(text=f"{step}: waiting for {format_duration(duration)}")
+        case ActionWork(action=action):
+            return Line(text=f"{step}: {action}")
+        case _ if planned.expect is not None and planned.stage is Stage.MAIN:
+            return Line(text=f"{step}: expecting {_one_line(planned.expect.expression)}")
+        case _:
+            return None
+
+
+def _ended(ended: StepEnded) -> Line | None:
+    if ended.outcome is Outcome.DONE:
+        problems = ended.facts.get("problems")
+        return Line(text=f"{ended.step}: not read: {problems}", mood="warn") if problems else None
+    mood = "bad" if ended.outcome is Outcome.FAILED else "warn"
+    return Line(text=f"{ended.step} {ended.outcome}: {ended.error}", mood=mood)
+
+
+def _judged(validation: Validation) -> Line:
+    took = f" after {format_duration(validation.took)}" if validation.took else ""
+    where = f"{validation.check} ({validation.phase})"
+    text = f"{where} {validation.finding.replace('_', ' ')}{took}: {_one_line(validation.reason)}"
+    return Line(text=text, mood=MOODS[validation.finding])
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    shown = ", ".join(f"{name} {value}" for name, value in facts.items() if _short(value))
+    return f" ({shown})" if shown else ""
+
+
+def _short(value: object) -> bool:
+    return isinstance(value, str | int | float) and len(str(value)) < 40  # noqa: PLR2004  what fits beside a sentence
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _probes(plan: Plan) -> str:
+    return ", ".join(probe.name for probe in plan.probes) or "nothing"

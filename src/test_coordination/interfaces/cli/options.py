@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from test_coordination.interfaces.cli.program import SystemChoice
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def system_options(command: Command) -> Command:
+    """Add the options that choose the system under test."""
+    decorators = [
+        click.option("--topology", type=FILE, help="What services there are (YAML)."),
+        click.option(
+            "--var",
+            "variables",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Set a variable of the topology; may be repeated.",
+        ),
+        click.option(
+            "--port-offset",
+            type=click.IntRange(0, 60000),
+            default=0,
+            help="Add this to every port of the topology.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def choice(topology: Path | None, variables: tuple[str, ...], port_offset: int) -> SystemChoice:
+    """Return what `system_options` gave."""
+    given = pairs(variables, option="--var")
+    return SystemChoice(file=topology, variables=given, port_offset=port_offset)
+
+
+def pairs(texts: tuple[str, ...], *, option: str) -> Mapping[str, str]:
+    """Return the NAME=VALUE pairs that ``option`` gave."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            message = f"{text!r}: expected NAME=VALUE"
+            raise click.BadParameter(message, param_hint=option)
+        found[name] = value
+    return found
