@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from test_coordination.adapters.machine import TimeOrderedIdentities
-from test_coordination.application.ports import ExecutionRecord, StoredScenario
+from test_coordination.application.ports import ExecutionRecord, LiveView, StoredScenario
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.events import (
     Entry,
@@ -147,3 +147,8 @@ class Story:
         """Yield ``count`` lines, one at a time, each once the one before was written."""
         for number in range(count):
             yield self.tell(Noted(text=f"line {number}"))
+
+
+def show(view: LiveView, story: Story, entries: Sequence[Entry]) -> None:
+    """Publish ``entries`` with the state after them."""
+    view.publish(story.record, story.state, entries)

@@ -1,0 +1,233 @@
+"""The live view in Redis: what is published is written behind the back of whoever runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+import anyio
+from redis.asyncio import Redis
+
+from test_coordination.adapters.background import beside
+from test_coordination.adapters.codec import live_state
+from test_coordination.adapters.redis.connection import UNUSABLE, client, why
+from test_coordination.adapters.redis.shown import (
+    ACTIVE,
+    Command,
+    Shown,
+    events_key,
+    lost,
+    refusal,
+    state_key,
+    state_of,
+)
+from test_coordination.application.ports import Clock, ExecutionRecord, LiveState, LiveView
+from test_coordination.domain.events import Entry
+from test_coordination.domain.evidence import Sample
+from test_coordination.domain.execution import Execution
+from test_coordination.domain.values import ExecutionId
+
+EXECUTIONS_MAX: Final = 1000
+"""Beyond it, those published longest ago are forgotten while Redis is away."""
+REFRESH_S: Final = 2.0
+BACKOFF_S_MIN: Final = 0.1
+BACKOFF_S_MAX: Final = 5.0
+GRACE_S: Final = 2.0
+READ_S_MAX: Final = 1.0
+BLOCK_S_MAX: Final = 2.0
+AWAY_S: Final = 1.0
+"""How long a wait takes when nobody can tell us that something happened."""
+STALE_S: Final = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_live_view(url: str | None, clock: Clock) -> AsyncGenerator[LiveView]:
+    """Lend the live view in the Redis at ``url``, which need not answer; None says there is none.
+
+    Raises:
+        InvalidRedisUrlError: the URL is malformed.
+    """
+    if url is None:
+        yield AbsentLiveView()
+        return
+    writing, waiting = client(url), client(url, blocking=True)
+    view = RedisLiveView(writing, waiting, clock)
+    try:
+        async with beside(view.write_on, stop=view.end, grace_s=GRACE_S):
+            yield view
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(GRACE_S):
+            await writing.aclose()
+            await waiting.aclose()
+
+
+class AbsentLiveView:
+    """A `LiveView` for where there is no Redis: it shows nothing, and says so."""
+
+    def publish(self, record: ExecutionRecord, state: Execution, entries: Sequence[Entry]) -> None:
+        """See `LiveView.publish`."""
+
+    def publish_samples(self, execution: ExecutionId, samples: Sequence[Sample]) -> None:
+        """See `LiveView.publish_samples`."""
+
+    async def state(self, execution: ExecutionId) -> LiveState | None:
+        """See `LiveView.state`."""
+        del execution
+        return None
+
+    async def wait(self, execution: ExecutionId, *, after: int, limit: timedelta) -> None:
+        """See `LiveView.wait`; every second there may be something."""
+        del execution, after
+        await anyio.sleep(min(limit.total_seconds(), AWAY_S))
+
+    def trouble(self) -> str:
+        """See `LiveView.trouble`."""
+        return "no Redis is configured: readers ask PostgreSQL once a second"
+
+
+class RedisLiveView:
+    """A `LiveView` that one task of its own writes to Redis."""
+
+    def __init__(self, writing: Redis, waiting: Redis, clock: Clock) -> None:
+        """Leave both clients to the caller to close; ``waiting`` must have no time limit."""
+        self._writing = writing
+        self._waiting = waiting
+        self._clock = clock
+        self._shown: dict[ExecutionId, Shown] = {}
+        self._published = anyio.Event()
+        self._trouble = ""
+        self._ending = False
+
+    def publish(self, record: ExecutionRecord, state: Execution, entries: Sequence[Entry]) -> None:
+        """See `LiveView.publish`."""
+        live = live_state(record, state)
+        shown = self._shown.pop(record.id, None) or Shown(state=live)
+        shown.state, shown.changed = live, True
+        shown.tail.extend(entries)
+        self._shown[record.id] = shown
+        if len(self._shown) > EXECUTIONS_MAX:
+            del self._shown[next(iter(self._shown))]
+        self._published.set()
+
+    def publish_samples(self, execution: ExecutionId, samples: Sequence[Sample]) -> None:
+        """See `LiveView.publish_samples`; those of an execution that is not shown are dropped."""
+        if shown := self._shown.get(execution):
+            shown.samples.extend(samples)
+            shown.changed = True
+            self._published.set()
+
+    async def state(self, execution: ExecutionId) -> LiveState | None:
+        """See `LiveView.state`."""
+        with anyio.move_on_after(READ_S_MAX):
+            try:
+                words = await self._writing.hgetall(state_key(execution))
+            except UNUSABLE:
+                return None
+            return state_of(execution, {str(name): str(word) for name, word in words.items()})
+        return None
+
+    async def wait(self, execution: ExecutionId, *, after: int, limit: timedelta) -> None:
+        """See `LiveView.wait`."""
+        with anyio.move_on_after(limit.total_seconds()) as scope:
+            try:
+                while not self._trouble:
+                    left_s = min(scope.deadline - anyio.current_time(), BLOCK_S_MAX)
+                    key = events_key(execution)
+                    # In whole milliseconds; 0 would be for ever.
+                    block = max(1, int(left_s * 1000))
+                    if await self._waiting.xread({key: f"{after}-0"}, count=1, block=block):
+                        return
+            except UNUSABLE:
+                pass
+            await anyio.sleep(AWAY_S)
+
+    def trouble(self) -> str:
+        """See `LiveView.trouble`."""
+        return self._trouble
+
+    def end(self) -> None:
+        """Make `write_on` return once it has tried to write what is left."""
+        self._ending = True
+        self._published.set()
+
+    async def write_on(self) -> None:
+        """Write what is published, and refresh what is running, until `end`."""
+        backoff_s = BACKOFF_S_MIN
+        ending = False
+        while not ending:
+            ending = self._ending
+            try:
+                await self._write_all()
+            except UNUSABLE as error:
+                self._say(
+                    f"Redis cannot be used ({why(error)}): nothing is shown live until it can"
+                )
+                await self._pause(backoff_s)
+                backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
+            else:
+                self._say("")
+                backoff_s = BACKOFF_S_MIN
+                await self._next_turn()
+
+    async def _next_turn(self) -> None:
+        with anyio.move_on_after(REFRESH_S) as waited:
+            await self._published.wait()
+        if not self._ending:
+            self._published = anyio.Event()
+        if waited.cancelled_caught:
+            for shown in self._shown.values():
+                shown.changed = True
+
+    async def _pause(self, pause_s: float) -> None:
+        """Let Redis recover; everything is to be written again after that."""
+        for shown in self._shown.values():
+            shown.changed = True
+        with anyio.move_on_after(pause_s):
+            while not self._ending:
+                self._published = anyio.Event()
+                await self._published.wait()
+
+    async def _write_all(self) -> None:
+        now = self._clock.now()
+        # Asked for even if nothing is to be written: an answer shows that Redis is there.
+        await self._writing.zremrangebyscore(ACTIVE, "-inf", now.timestamp() - STALE_S)
+        for execution, shown in list(self._shown.items()):
+            if not shown.changed:
+                continue
+            shown.changed = False
+            await self._write(shown)
+            if shown.ended and not shown.changed:
+                self._shown.pop(execution, None)
+
+    async def _write(self, shown: Shown) -> None:
+        """Make Redis show it, a second time and from the start if it turns out to be emptied."""
+        for first in (True, False):
+            if not first:
+                shown.written = 0
+                await self._writing.delete(events_key(shown.state.execution))
+            # More may be published while we wait for the replies.
+            commands, end, count = shown.commands(self._clock.now()), shown.end, len(shown.tail)
+            replies = await self._send(commands)
+            if (error := refusal(replies)) is not None:
+                raise error
+            shown.written = end
+            if not lost(replies, count):
+                return
+
+    async def _send(self, commands: Sequence[Command]) -> Sequence[object]:
+        # A transaction would need rights that our user has not.
+        pipeline = self._writing.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: Sequence[object] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    def _say(self, trouble: str) -> None:
+        if bool(trouble) != bool(self._trouble):
+            log.warning("%s", trouble or "Redis can be used again")
+        self._trouble = trouble
