@@ -24,7 +24,8 @@ STEPS = "steps:\n  - wait: 1s\n"
 # How pydantic, Python and libyaml speak; an author must not have to.
 JARGON = re.compile(
     r"\bshould (?:be|match|have)|[Vv]alue error|[Ff]ield required|[Ee]xtra inputs|permitted"
-    r"|valid (?:string|integer|dict|list|number|boolean)|\b(?:dict|str|int|float|bool|tuple|NoneType|None|True|False)\b"
+    r"|valid (?:string|integer|dict|list|number|boolean)"
+    r"|\b(?:dict|str|int|float|bool|tuple|NoneType|None|True|False)\b"
     r"|pydantic|[Vv]alidation|_type\b|_parsing\b|Traceback|Error\b|object at 0x|timedelta"
     r"|expected <|undeclared|container"
 )
