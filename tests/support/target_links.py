@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
 
 from test_coordination.adapters.links.client import LinkControl
 from test_coordination.adapters.links.errors import LinksUnreachableError
@@ -17,8 +20,8 @@ from test_coordination.domain.evidence import Facts
 class Links:
     """One client for each control socket, kept open as long as this is."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
+    def __init__(self, tasks: TaskGroup) -> None:
+        self._tasks = tasks
         self._clients: dict[str, LinkControl] = {}
 
     async def delay(self, control: str, link: str, *, fault: str, latency: LinkDelay) -> Facts:
@@ -50,12 +53,20 @@ class Links:
 
     async def _client(self, control: str) -> LinkControl:
         if control not in self._clients:
-            client = await self._stack.enter_async_context(LinkControl(Path(control)))
-            self._clients[control] = client
+            self._clients[control] = await self._tasks.start(_keep_open, Path(control))
         return self._clients[control]
+
+
+async def _keep_open(control: Path, *, task_status: TaskStatus[LinkControl]) -> None:
+    # A client is a context with tasks: it ends in the task in which it began, and a step's task
+    # is over long before the fault is.
+    async with LinkControl(control) as client:
+        task_status.started(client)
+        await anyio.sleep_forever()
 
 
 @asynccontextmanager
 async def open_links() -> AsyncGenerator[Links]:
-    async with AsyncExitStack() as stack:
-        yield Links(stack)
+    async with anyio.create_task_group() as tasks:
+        yield Links(tasks)
+        tasks.cancel_scope.cancel()
