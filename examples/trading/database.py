@@ -21,7 +21,14 @@ PING = "SELECT 1"
 AUDITOR = "trading_auditor"
 
 # What a server that is away, starting, stopping, full or too slow answers with.
-STORE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# asyncpg raises InternalClientError when a connection is used at the moment at which it breaks.
+STORE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 # As text: the class takes a parameter only where types are checked.
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -63,7 +70,11 @@ class Database:
             message = "the database was not reached yet"
             raise ConnectionError(message)
         async with self._pool.acquire(timeout=self._build.patience_s) as connection:
-            yield connection
+            try:
+                yield connection
+            except asyncpg.InternalClientError:
+                connection.terminate()  # it would fail the next one who gets it, too
+                raise
 
     async def state(self) -> str:
         """Return ``ok``, or what is wrong with the database."""
@@ -88,7 +99,7 @@ class Database:
     async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
         return await asyncpg.create_pool(
             self._url,
-            min_size=1,
+            min_size=0,
             max_size=4,
             timeout=2.0,
             command_timeout=self._build.patience_s,

@@ -48,8 +48,8 @@ class IntentFirst:
         self._store = store
         self._exchange = exchange
         self._log = log
-        # An intent that is older than this is nobody's business any more but ours.
-        self._settled_s = 2 * (build.patience_s or 0.0)
+        # Whoever wrote down an older intent has given up on it, or is dead.
+        self._abandoned_s = 2 * (build.patience_s or 0.0)
 
     async def place(self, order: EngineOrder) -> None:
         """See ``Orders.place``."""
@@ -66,7 +66,7 @@ class IntentFirst:
         """See ``Orders.run``: the first round is for what was left by a crash."""
         while True:
             try:
-                for order in await self._store.intents(older_than_s=self._settled_s):
+                for order in await self._store.intents(older_than_s=self._abandoned_s):
                     await self._send(order)
             except (*STORE_ERRORS, PeerError) as error:
                 self._log.trouble("replaying intents", error)

@@ -26,7 +26,7 @@ RATE_MAX = 1_000.0
 PACE_S = 0.02
 # A client who waits longer than this asks again.
 PATIENCE_S = 1.0
-PAUSES_S = (0.2, 0.4, 0.8, 1.5, 2.0, 2.0, 2.0)
+PAUSES_S = (0.2, 0.4, 0.8, 1.5, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
 IN_FLIGHT_MAX = 1_500
 GOODPUT_S = 3.0
 LIMIT_SHARE = 0.2

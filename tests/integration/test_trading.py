@@ -46,7 +46,7 @@ async def running(build: str) -> AsyncGenerator[TradingSystem]:
             embedded_servers(place / "stores") as urls,
             trading_system(place, postgres=urls.postgres, redis=urls.redis, build=build) as system,
         ):
-            system.start(*SERVICES)
+            system.start(*reversed(SERVICES))  # any order will do
             await system.healthy(*SERVICES)
             yield system
 
