@@ -12,14 +12,13 @@ from cel_expr_python import cel
 
 from test_coordination.adapters.expressions.conversion import (
     NOUNS,
-    TEXT_LENGTH_MAX,
-    TEXT_LENGTH_MAX_IN_LOOPS,
+    Limits,
     UnfitValueError,
     decode,
     encode,
     is_fit,
 )
-from test_coordination.adapters.expressions.costs import excess
+from test_coordination.adapters.expressions.costs import excess, is_loop, is_match
 from test_coordination.adapters.expressions.mixing import unmixed
 from test_coordination.adapters.expressions.refusals import Refusal, retell
 from test_coordination.adapters.expressions.syntax import Form, Node, Syntax, read_syntax
@@ -78,7 +77,7 @@ class _Code:
     program: Any
     names: Mapping[str, Kind]
     paths: frozenset[str]
-    text_length_max: int
+    limits: Limits
     sides: tuple[Any, str, Any] | None
 
 
@@ -137,7 +136,7 @@ class CelProgram:
             if value is None and (kind is not Kind.ANY or name not in values):
                 continue
             try:
-                data[name] = encode(value, kind=kind, text_length_max=self.code.text_length_max)
+                data[name] = encode(value, kind=kind, limits=self.code.limits)
             except UnfitValueError as error:
                 raise self._failed(f"{name!r} does not fit: {error}") from error
         return data
@@ -179,9 +178,9 @@ class CelExpressions:
 
     Hostile text cannot hang or blow up the process: length, depth, loops and all that can grow in
     a loop are bounded when it is compiled (see `costs`), the turns of its loops and the size of
-    what it is given when it is evaluated. What is left is to be measured in tenths of a second
-    and some hundred MB. It is not a guard against many such expressions at once: evaluating holds
-    the interpreter, on the thread that asked.
+    what it is given when it is evaluated. The worst that is left takes a few seconds and some
+    hundred MB; evaluating holds the interpreter, on the thread that asked, and many such
+    expressions at once are not guarded against.
     """
 
     def __init__(self) -> None:
@@ -214,16 +213,15 @@ class CelExpressions:
             syntax = read_syntax(program.serialize())
         except RuntimeError as error:
             return retell(str(error), text, names)
-        if (why := excess(syntax.root)) is not None:
+        if (why := excess(syntax.root, scalars=_scalars(names))) is not None:
             return Refusal(code="expression.too_costly", text=why)
         if (unfit := _unfit(program.return_type().name(), expected)) is not None:
             return unfit
-        loops = any(node.form is Form.LOOP for node in syntax.root.walk())
         return _Code(
             program=program,
             names={name: names[name] for name in _names(syntax.root, names)},
             paths=frozenset(filter(None, map(_path, syntax.root.walk()))),
-            text_length_max=TEXT_LENGTH_MAX_IN_LOOPS if loops else TEXT_LENGTH_MAX,
+            limits=_limits(syntax.root),
             sides=_sides(environment, syntax, names),
         )
 
@@ -287,6 +285,20 @@ def _path(node: Node) -> str | None:
     if node.form is not Form.NAME or not fields:
         return None
     return ".".join([node.name, *reversed(fields)])
+
+
+def _scalars(names: Names) -> frozenset[str]:
+    grown = (Kind.LIST, Kind.MAP, Kind.ANY)
+    return frozenset(name for name, kind in names.items() if kind not in grown)
+
+
+def _limits(root: Node) -> Limits:
+    nodes = list(root.walk())
+    if any(map(is_loop, nodes)):
+        return Limits(nodes=2_000, text_length=4_096)
+    if any(map(is_match, nodes)):
+        return Limits(nodes=10_000, text_length=4_096)
+    return Limits(nodes=10_000, text_length=65_536)
 
 
 def _sides(environment: Any, syntax: Syntax, declared: Names) -> tuple[Any, str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -13,9 +14,7 @@ from test_coordination.domain.expressions import Fact, Kind
 from test_coordination.domain.values import Value
 
 ITEMS_MAX: Final = 1_000
-NODES_MAX: Final = 10_000
-TEXT_LENGTH_MAX: Final = 65_536
-TEXT_LENGTH_MAX_IN_LOOPS: Final = 4_096
+RESULT_NODES_MAX: Final = 10_000
 
 NOUNS: Final[Mapping[Kind, str]] = {
     Kind.BOOLEAN: "a boolean (true or false)",
@@ -32,11 +31,19 @@ NOUNS: Final[Mapping[Kind, str]] = {
 _PLAIN: Final = frozenset({bool, int, float, timedelta, type(None)})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many values a value may hold in all, and how long a text in it may be."""
+
+    nodes: int
+    text_length: int
+
+
 class UnfitValueError(Exception):
     """A value cannot pass into CEL or out of it; never leaves this package."""
 
 
-def encode(fact: Fact, *, kind: Kind, text_length_max: int) -> object:
+def encode(fact: Fact, *, kind: Kind, limits: Limits) -> object:
     """Return ``fact``, declared to be of ``kind``, as CEL takes it.
 
     Raises:
@@ -44,33 +51,31 @@ def encode(fact: Fact, *, kind: Kind, text_length_max: int) -> object:
     """
     if kind in (Kind.DURATION, Kind.TIMESTAMP) or type(fact) in (bool, int, float):
         return fact
-    return _Encoder(text_length_max).encode(fact)
+    return _Encoder(limits).encode(fact)
 
 
 class _Encoder:
     """One value's way into CEL; counts what it holds in all."""
 
-    def __init__(self, text_length_max: int) -> None:
-        self._text_length_max = text_length_max
-        self._left = NODES_MAX
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._left = limits.nodes
 
     def encode(self, fact: Fact) -> object:
         self._left -= 1
         if self._left < 0:
-            text = f"it holds more than {NODES_MAX} values; an expression can handle no more"
+            text = (
+                f"it holds more than {self._limits.nodes} values; this expression cannot handle it"
+            )
             raise UnfitValueError(text)
         match fact:
-            case str() if len(fact) > self._text_length_max:
-                text = (
-                    f"it holds a text of {len(fact)} characters; "
-                    f"this expression can handle {self._text_length_max}"
-                )
-                raise UnfitValueError(text)
+            case str():
+                self._check_text(fact)
+                return fact
             case Mapping():
                 _check_items(len(fact))
-                if any("\0" in key for key in fact):
-                    text = "it holds a map with U+0000 in a key, where the library would cut it"
-                    raise UnfitValueError(text)
+                for key in fact:
+                    self._check_text(key)
                 return {key: self.encode(value) for key, value in fact.items()}
             case tuple() | list():
                 _check_items(len(fact))
@@ -79,6 +84,17 @@ class _Encoder:
                 return _message(fact)
             case _:
                 return fact
+
+    def _check_text(self, text: str) -> None:
+        if len(text) > self._limits.text_length:
+            said = (
+                f"it holds a text of {len(text)} characters; "
+                f"this expression can handle {self._limits.text_length}"
+            )
+            raise UnfitValueError(said)
+        if "\0" in text:
+            said = "it holds a text with U+0000, where the library would cut it"
+            raise UnfitValueError(said)
 
 
 def _message(fact: timedelta | datetime) -> object:
@@ -108,7 +124,7 @@ def decode(value: Any, *, expected: Kind) -> Value:
 
     Raises:
         UnfitValueError: it is not of the ``expected`` kind, not a value of the domain, or holds
-            more than ``NODES_MAX`` values.
+            more than ``RESULT_NODES_MAX`` values.
     """
     kind = _kind_of(value)
     if not is_fit(kind, expected):
@@ -147,12 +163,12 @@ class _Decoder:
     """One value's way out of CEL; counts, since CEL may share what we would copy."""
 
     def __init__(self) -> None:
-        self._left = NODES_MAX
+        self._left = RESULT_NODES_MAX
 
     def decode(self, value: Any) -> Value:
         self._left -= 1
         if self._left < 0:
-            text = f"the result holds more than {NODES_MAX} values"
+            text = f"the result holds more than {RESULT_NODES_MAX} values"
             raise UnfitValueError(text)
         match value:
             case None | bool() | int() | float() | str() | timedelta():

@@ -9,71 +9,132 @@ from test_coordination.adapters.expressions.syntax import Form, Node
 
 LOOPS_NESTED_MAX: Final = 2
 JOINS_MAX: Final = 16
+COMPARISONS_MAX: Final = 2
+MATCHES_MAX: Final = 4
+PATTERN_LENGTH_MAX: Final = 128
 
 _JOINS: Final = frozenset({"add_string", "add_bytes", "add_list"})
+_COMPARISONS: Final = frozenset({"_==_", "_!=_", "@in"})
+# Calls whose result may be as large as what they are given.
+_PASSING: Final = frozenset({"_[_]", "_?_:_", "dyn"})
 _LOOPS: Final = "a loop (all, exists, exists_one, filter, map)"
 
 
-def excess(root: Node) -> str | None:
+def excess(root: Node, *, scalars: frozenset[str]) -> str | None:
     """Return why the expression is refused as too costly, or None.
 
-    CEL itself ends an evaluation after 10,000 turns of its loops, but has no bound on memory, and
-    a value may be named twice in each turn of a loop, so that it grows exponentially with the
-    loops inside each other. What can grow is therefore not allowed to meet a loop: no ``+`` on
-    texts or lists beside one, and no list, map or pattern that is built anew at each turn.
+    CEL itself ends an evaluation after 10,000 turns of its loops, but has no bound on memory, nor
+    on what a single turn costs; and a value may be named twice in each turn, so that it grows
+    exponentially with the loops. What can grow is therefore not allowed to meet a loop, what
+    takes time for each item or character is counted, and patterns stay outside. ``scalars`` are
+    the names that stand for neither list nor map.
     """
-    joins = sum(_is_join(node) for node in root.walk())
-    loops = any(node.form is Form.LOOP for node in root.walk())
-    if loops and joins:
+    places = list(_places(root, 0))
+    return (
+        _excess_of_joins([node for node, _ in places])
+        or _excess_of_patterns(places)
+        or _excess_of_loops(places, scalars)
+    )
+
+
+def is_loop(node: Node) -> bool:
+    """Whether ``node`` runs over a list or map."""
+    return node.form is Form.LOOP
+
+
+def is_match(node: Node) -> bool:
+    """Whether ``node`` matches a text with a regular expression."""
+    return node.form is Form.CALL and node.name == "matches"
+
+
+def _places(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
+    """Yield each node with the number of loops in whose bodies it stands."""
+    yield node, depth
+    for index, part in enumerate(node.parts):
+        is_body = is_loop(node) and index > 0
+        yield from _places(part, depth + is_body)
+
+
+def _excess_of_joins(nodes: list[Node]) -> str | None:
+    joins = sum(_is_join(node) for node in nodes)
+    if joins and any(is_loop(node) for node in nodes):
         return (
             f"'+' on texts, lists or values of unknown type cannot be used together with {_LOOPS}; "
             "compare the parts by themselves, or say what is added, such as double(a) + double(b)"
         )
     if joins > JOINS_MAX:
         return f"'+' joins more than {JOINS_MAX} texts or lists; split the expression"
-    return next(_excess_of_loops(root, 0), None)
+    return None
+
+
+def _excess_of_patterns(places: list[tuple[Node, int]]) -> str | None:
+    matches = [(node, depth) for node, depth in places if is_match(node)]
+    if any(depth for _, depth in matches):
+        return (
+            f"'matches' cannot be used inside {_LOOPS}; use contains, startsWith or endsWith, "
+            "or let the probe select what matches"
+        )
+    if len(matches) > MATCHES_MAX:
+        return f"'matches' is used more than {MATCHES_MAX} times; split the expression"
+    for node, _ in matches:
+        pattern = node.parts[-1]
+        if pattern.form is not Form.CONSTANT or len(pattern.name) > PATTERN_LENGTH_MAX:
+            return (
+                "the pattern of 'matches' must be written out, "
+                f"in at most {PATTERN_LENGTH_MAX} characters"
+            )
+    return None
+
+
+def _excess_of_loops(places: list[tuple[Node, int]], scalars: frozenset[str]) -> str | None:
+    inside = [node for node, depth in places if depth]
+    # A list that is only looked into, or that CEL wrote to collect one more result, builds nothing.
+    harmless = {id(node.parts[1]) for node in inside if _is_call(node, "@in") or _collects(node)}
+    if any(_is_built(node) and id(node) not in harmless for node in inside):
+        return f"inside {_LOOPS} a list or map may hold constants only"
+    if sum(_is_heavy(node, scalars) for node in inside) > COMPARISONS_MAX:
+        return (
+            f"inside {_LOOPS} at most {COMPARISONS_MAX} comparisons may be made "
+            "between values of unknown type; compare with constants, or say string(…) or double(…)"
+        )
+    if max(depth for _, depth in places) > LOOPS_NESTED_MAX:
+        return f"loops may stand inside each other at most {LOOPS_NESTED_MAX} deep"
+    return None
+
+
+def _is_call(node: Node, name: str) -> bool:
+    return node.form is Form.CALL and node.name == name
 
 
 def _is_join(node: Node) -> bool:
-    return (
-        node.form is Form.CALL
-        and node.name == "_+_"
-        and bool(node.overloads & _JOINS)
-        and not _collects(node)
-    )
+    return _is_call(node, "_+_") and bool(node.overloads & _JOINS) and not _collects(node)
 
 
 def _collects(node: Node) -> bool:
     """Whether CEL itself wrote this node, to gather what `map` or `filter` gives."""
-    return node.name == "_+_" and node.parts[0].name.startswith("@")
+    return _is_call(node, "_+_") and node.parts[0].name.startswith("@")
 
 
-def _excess_of_loops(node: Node, depth: int) -> Iterator[str]:
-    """Yield what is wrong below ``node``, which stands in the bodies of ``depth`` loops."""
-    if node.form is Form.LOOP:
-        first, *body = node.parts
-        yield from _excess_of_loops(first, depth)
-        if depth == LOOPS_NESTED_MAX:
-            yield f"loops may stand inside each other at most {LOOPS_NESTED_MAX} deep"
-            return
-        for part in body:
-            yield from _excess_of_loops(part, depth + 1)
-        return
-    if depth and node.name == "matches" and node.parts[-1].form is not Form.CONSTANT:
-        yield f"inside {_LOOPS} the pattern of 'matches' must be written out"
-    for part in _inner(node):
-        if depth and part.form in (Form.LIST, Form.MAP) and not _is_constant(part):
-            yield f"inside {_LOOPS} a list or map may hold constants only"
-        yield from _excess_of_loops(part, depth)
-
-
-def _inner(node: Node) -> tuple[Node, ...]:
-    """Return the parts of ``node``, through lists that cannot grow into anything."""
-    if node.form is Form.CALL and (node.name == "@in" or _collects(node)):
-        left, right = node.parts
-        return (left, *right.parts) if right.form is Form.LIST else node.parts
-    return node.parts
+def _is_built(node: Node) -> bool:
+    return node.form in (Form.LIST, Form.MAP) and not _is_constant(node)
 
 
 def _is_constant(node: Node) -> bool:
     return all(part.form in (Form.CONSTANT, Form.LIST, Form.MAP) for part in node.walk())
+
+
+def _is_heavy(node: Node, scalars: frozenset[str]) -> bool:
+    """Whether ``node`` may compare two large values with each other."""
+    if node.form is not Form.CALL or node.name not in _COMPARISONS:
+        return False
+    return not any(_is_small(part, scalars) for part in node.parts)
+
+
+def _is_small(node: Node, scalars: frozenset[str]) -> bool:
+    match node.form:
+        case Form.CALL:
+            return node.name not in _PASSING
+        case Form.NAME:
+            return node.name in scalars
+        case _:
+            return _is_constant(node)

@@ -42,7 +42,8 @@ class Form(Enum):
 class Node:
     """One node of the tree.
 
-    ``name`` is that of a name (dotted, as declared), a field or a function. The parts of a field
+    ``name`` is that of a name (dotted, as declared), a field or a function, or the text of a
+    constant that is one. The parts of a field
     are what it is a field of; those of a call its target, if any, and its arguments; those of a
     loop its range, start, condition, step and result, as `all`, `map` and their like are written
     out by CEL. ``overloads`` are the meanings a call may have; ``raw`` is the node as it came.
@@ -120,7 +121,7 @@ def _node(raw: bytes, overloads: Mapping[bytes, frozenset[str]]) -> Node:
 # Of each alternative of an Expr: its form, where its name is, and where its parts are.
 CONSTANT_FIELD: Final = 3
 _FORMS: Final[Mapping[int, tuple[Form, int, tuple[int, ...]]]] = {
-    CONSTANT_FIELD: (Form.CONSTANT, 0, ()),
+    CONSTANT_FIELD: (Form.CONSTANT, 6, ()),
     4: (Form.NAME, 1, ()),
     5: (Form.FIELD, 2, (1,)),
     6: (Form.CALL, 2, (1, 3)),
