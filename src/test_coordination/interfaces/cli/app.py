@@ -48,7 +48,17 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+HELP: Final = """Break your services on purpose, undo every fault, prove that they recovered.
+
+\b
+Exit status:
+  0  held          1  broken             2  usage, or an invalid file
+  3  stopped       4  could not run      5  inconclusive
+  6  an undo is not verified             130  interrupted, all undone
+"""
+
+
+@click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,
@@ -58,11 +68,4 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     help="Print the version.",
 )
 def cli() -> None:
-    """Break your services on purpose, undo every fault, and prove that the system recovered.
-
-    
-    Exit status:
-      0  held            1  broken           2  usage, or an invalid file
-      3  stopped         4  could not run    5  inconclusive
-      6  an undo is not verified             130  interrupted, all undone
-    """
+    """Begin; the help is `HELP`."""

@@ -1,0 +1,31 @@
+# `make` lists the targets.
+
+PYTHON := .venv/bin/python
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+check: ## all gates: format, lint, types, layers, tests, coverage (what CI runs)
+	./test
+
+quick: ## the gates without the slow tests
+	./test tests/unit tests/contract
+
+format: ## format and mend what can be mended
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+demo: ## break the trading example
+	./demo
+
+requirements: ## pin what pyproject.toml asks for, with hashes
+	for what in run:build dev:dev; do \
+	  $(PYTHON) -m uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-emit-index-url --no-annotate --quiet --upgrade \
+	    --group "$${what#*:}" -o "requirements/$${what%:*}.txt"; \
+	done
+
+benchmarks: ## print every benchmark's table
+	for each in benchmarks/*.py; do echo "== $$each"; $(PYTHON) "$$each" || exit 1; done
+
+.PHONY: help check quick format demo requirements benchmarks
