@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_coordination.adapters.expressions.cel import CelExpressions, CelProgram
@@ -443,6 +443,7 @@ def nested(macro: str, body: str, depth: int) -> str:
         (f"s.matches('{'a' * 129}')", "expression.too_costly"),
         ("||".join(["s.matches('((a{1,100}){1,9}b)?c')"] * 5), "expression.too_costly"),
         ("xs.all(x, [x, x].all(y, true))", "expression.too_costly"),
+        (f"xs.all(x, {'||'.join(['s.contains(s)'] * 40)})", "expression.too_costly"),
         ("xs.all(x, m == any && any in xs && m.a == x)", "expression.too_costly"),
         ("[s].map(x, x + x)[0] + s", "expression.too_costly"),
         ("(" + "+".join(["s"] * 9) + ") + (" + "+".join(["s"] * 9) + ")", "expression.too_costly"),
@@ -450,7 +451,7 @@ def nested(macro: str, body: str, depth: int) -> str:
         ("cel.bind(x, xs, x)", "expression.unknown_name"),
         ("1" * 4_096, "expression.syntax"),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_a_hostile_expression_is_refused_at_once(text: str, code: str) -> None:
     started = time.process_time()
@@ -463,7 +464,7 @@ def test_a_hostile_expression_is_refused_at_once(text: str, code: str) -> None:
     ("text", "cause"),
     [
         ("xs.all(x, xs.all(y, true))", "its loops take more than 10,000 turns"),
-        ("xs" + ".filter(x, true)" * 20, "its loops take more than 10,000 turns"),
+        ("xs" + ".map(x, x)" * 11, "its loops take more than 10,000 turns"),
         ("xs.map(x, xs.filter(y, true))", "its loops take more than 10,000 turns"),
         ("xs.map(x, xs)", "the result holds more than 10000 values"),
     ],
@@ -532,6 +533,7 @@ def test_equal_texts_share_their_code_but_not_their_places() -> None:
     assert second.expression.mark != first.expression.mark
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.text(alphabet="nbsm.xs()[]{}+-*/<>=!&|?:'\"\\`,1 \n", max_size=40))
 def test_no_text_breaks_the_compiler(text: str) -> None:
     with suppress(InvalidExpressionError, MissingValueError, ExpressionFailedError):
@@ -564,6 +566,7 @@ FACTS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(FACTS)
 def test_a_value_passes_through_unchanged(fact: Value) -> None:
     assert compiled("any").evaluate({"any": fact}) == fact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_coordination.domain.errors import Mark
@@ -102,6 +102,7 @@ def test_what_cannot_be_an_expression_is_refused_with_its_place(
     assert excerpt in str(refused.value)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="$ {}'\"\\r\nab/😀", max_size=60))
 def test_no_text_breaks_the_scanner_and_every_place_is_right(text: str) -> None:
     try:

@@ -319,6 +319,7 @@ class Dumper(yaml.SafeDumper):
 Dumper.add_representer(str, Dumper.represent_str)
 
 
+@settings(deadline=None)
 @given(TREES, st.booleans())
 def test_what_is_written_is_read_back(tree: dict[str, Any], flow: bool) -> None:  # noqa: FBT001  (drawn)
     text = yaml.dump(tree, Dumper=Dumper, default_flow_style=flow, allow_unicode=True)
@@ -341,6 +342,7 @@ def leaves(tree: TreeMap | TreeList) -> Iterator[tuple[Mark, object]]:
 WORDS = st.text(alphabet="aé😀z", min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.dictionaries(WORDS, WORDS, min_size=1, max_size=4),
@@ -358,7 +360,7 @@ def test_every_place_points_at_its_text(tree: dict[str, Any], flow: bool) -> Non
             assert lines[mark.line - 1][mark.column - 1 :].startswith(value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.binary(max_size=200)
     | st.text(max_size=200)

@@ -10,6 +10,7 @@ from test_coordination.adapters.expressions.syntax import Form, Node
 LOOPS_NESTED_MAX: Final = 2
 JOINS_MAX: Final = 16
 COMPARISONS_MAX: Final = 2
+NODES_IN_LOOPS_MAX: Final = 120
 MATCHES_MAX: Final = 4
 PATTERN_LENGTH_MAX: Final = 128
 
@@ -97,6 +98,8 @@ def _excess_of_loops(places: list[tuple[Node, int]], scalars: frozenset[str]) ->
             f"inside {_LOOPS} at most {COMPARISONS_MAX} comparisons may be made "
             "between values of unknown type; compare with constants, or say string(…) or double(…)"
         )
+    if len(inside) > NODES_IN_LOOPS_MAX:
+        return f"too much happens inside {_LOOPS}; split the expression"
     if max(depth for _, depth in places) > LOOPS_NESTED_MAX:
         return f"loops may stand inside each other at most {LOOPS_NESTED_MAX} deep"
     return None
