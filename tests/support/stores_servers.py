@@ -64,9 +64,11 @@ async def least_privilege(embedded: Urls) -> Urls:
 
 
 @pytest.fixture
-async def empty_database(embedded: Urls) -> str:
+async def empty_database(embedded: Urls) -> AsyncIterator[str]:
     """The URL of a database in which there is nothing."""
-    return await new_database(embedded.postgres)
+    url = await new_database(embedded.postgres)
+    yield url
+    await administer(embedded.postgres, f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
 
 
 async def new_database(url: str) -> str:

@@ -94,10 +94,10 @@ def new_scenario(name: str = "", text: str = "steps: []") -> StoredScenario:
     )
 
 
-def new_record(scenario: StoredScenario) -> ExecutionRecord:
+def new_record(scenario: StoredScenario, execution: ExecutionId | None = None) -> ExecutionRecord:
     """Return the record of an execution that has not begun."""
     return ExecutionRecord(
-        id=ExecutionId(NEW.new()),
+        id=execution or ExecutionId(NEW.new()),
         scenario=scenario.id,
         scenario_name=scenario.name,
         scenario_version=scenario.version,

@@ -9,6 +9,7 @@ from typing import Final, NoReturn, TypeVar
 import anyio
 import click
 
+from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import CoordinationError, InvalidDocumentError
 from test_coordination.domain.evidence import Verdict
 
@@ -44,4 +45,4 @@ def refuse(error: CoordinationError) -> NoReturn:
         click.echo(f"{count} mistake{'s' if count != 1 else ''}; nothing was stored", err=True)
         sys.exit(EXIT_INVALID)
     click.echo(f"error: {error} [{error.code}]", err=True)
-    sys.exit(EXIT_COULD_NOT_RUN)
+    sys.exit(EXIT_INVALID if isinstance(error, NoTopologyError) else EXIT_COULD_NOT_RUN)

@@ -47,7 +47,9 @@ def _took(record: ExecutionRecord) -> str:
     if record.started_at is None or record.ended_at is None:
         return "-"
     took = record.ended_at - record.started_at
-    return format_duration(timedelta(milliseconds=100) * round(took / timedelta(milliseconds=100)))
+    if took < timedelta(minutes=1):
+        return f"{took.total_seconds():.1f} s"
+    return format_duration(timedelta(seconds=round(took.total_seconds())))
 
 
 def _plain(record: ExecutionRecord) -> dict[str, object]:
