@@ -105,6 +105,8 @@ def refusal(text: str, expected: Kind = Kind.ANY) -> tuple[str, int, str]:
         ("['_+_', 'matches'].map(x, x)", ("_+_", "matches")),
         ("xs.all(x, x == 1 || x == n || x == 2 || x in [1, 2] || x == xs[2] || true)", True),
         ("s.matches('a.')", True),
+        ("xs.all(x, x == n || n == x || x != n)", True),
+        ("xs.all(x, x == size(s) || size(s) == x || x != size(s))", True),
     ],
 )
 def test_an_expression_gives_its_value(text: str, value: Value) -> None:
