@@ -16,7 +16,9 @@ import pytest
 
 from support.stores_servers import Urls, administer, new_database, own_servers
 from support.stores_story import Story, new_record, new_scenario
+from test_coordination.adapters.postgres import executions
 from test_coordination.adapters.postgres import pool as pools
+from test_coordination.adapters.postgres.batcher import Append
 from test_coordination.adapters.postgres.executions import PostgresExecutionLog, open_execution_log
 from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, connection, open_pool
@@ -24,7 +26,7 @@ from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.application.ports import ExecutionLog, LogConflictError
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Noted, SteadyStateLeft
-from test_coordination.domain.values import CheckId
+from test_coordination.domain.values import CheckId, ExecutionId
 
 TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -118,29 +120,27 @@ async def as_in_a_large_table(url: str) -> AsyncIterator[None]:
 
 
 @pytest.mark.usefixtures("as_in_a_large_table")
-async def test_coordinators_whose_batches_overlap_do_not_lock_each_other_up(
-    pool: Pool, log: PostgresExecutionLog, other: PostgresExecutionLog
-) -> None:
-    stories = await new_stories(pool, log, 400)
-    won: list[int] = []
+async def test_coordinators_whose_batches_overlap_do_not_lock_each_other_up(url: str) -> None:
+    async with open_pool(url) as pool, open_execution_log(pool) as log:
+        stories = await new_stories(pool, log, 3)
+        batch = [Append(entries=story.begin(), leading_to=story.state) for story in stories]
+        winners: list[frozenset[ExecutionId]] = []
 
-    async def race(to: ExecutionLog, number: int) -> None:
-        story = stories[number]
-        mine = Story(story.record)
-        mine.begin()
-        mine.tell(Noted(text="raced"))
-        try:
-            await to.append(mine.entries, leading_to=mine.state)
-        except LogConflictError:
-            return
-        won.append(number)
+        async def write(appends: list[Append]) -> None:
+            winners.append(await executions.write_batch(pool, appends))
 
-    async with anyio.create_task_group() as group:
-        for number in range(400):
-            group.start_soon(race, log, number)
-            group.start_soon(race, other, 399 - number)
+        async with anyio.create_task_group() as group:  # noqa: SIM117  outlives the lock
+            async with pool.acquire() as barrier, barrier.transaction():
+                # Whoever locks in the order given has the first, and waits here for the second.
+                await barrier.execute(
+                    "SELECT FROM execution WHERE id = $1 FOR UPDATE", stories[1].record.id
+                )
+                group.start_soon(write, batch)
+                await blocked(pool, 1)
+                group.start_soon(write, batch[::-1])
+                await blocked(pool, 2)
 
-    assert sorted(won) == list(range(400))
+    assert sorted(map(len, winners)) == [0, 3]
 
 
 async def test_two_hundred_who_append_at_once_are_few_transactions(

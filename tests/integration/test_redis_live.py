@@ -144,6 +144,22 @@ async def test_after_a_wipe_all_comes_back_though_nothing_more_happens(
     assert await view.state(story.record.id) is not None
 
 
+async def test_what_another_worker_has_shown_already_is_no_trouble(  # noqa: PLR0917  fixtures
+    view: LiveView, embedded: Urls, redis: Redis, story: Story
+) -> None:
+    first = [*story.begin(), *story.fault()]
+    show(view, story, first)
+    await until(lambda: _length(redis, events_key(story.record.id), 3))
+
+    async with open_live_view(embedded.redis, SystemClock()) as other:
+        show(other, story, [*first, *story.revert()])
+        await until(lambda: _length(redis, events_key(story.record.id), 4))
+        trouble = other.trouble()
+
+    assert trouble == ""
+    assert await positions(redis, story) == [1, 2, 3, 4]
+
+
 async def test_an_evicted_stream_comes_back_though_the_state_is_there(
     view: LiveView, redis: Redis, story: Story
 ) -> None:

@@ -80,7 +80,7 @@ async def open_execution_log(pool: Pool) -> AsyncGenerator[PostgresExecutionLog]
     """Lend the log; at the end what it has accepted is still written."""
 
     async def write(batch: Sequence[Append]) -> frozenset[ExecutionId]:
-        return await _write(pool, batch)
+        return await write_batch(pool, batch)
 
     async with open_batcher(write) as batcher:
         yield PostgresExecutionLog(pool, batcher)
@@ -154,7 +154,12 @@ class PostgresExecutionLog:
             return [_record(row) for row in await lent.fetch(UNSETTLED)]
 
 
-async def _write(pool: Pool, batch: Sequence[Append]) -> frozenset[ExecutionId]:
+async def write_batch(pool: Pool, batch: Sequence[Append]) -> frozenset[ExecutionId]:
+    """Write those appends whose log ends where they say; return whose they are.
+
+    Raises:
+        StoreUnavailableError: whether anything was written is not known.
+    """
     async with transaction(pool, doing="appending to an execution's log") as lent:
         rows = await lent.fetch(ADVANCE, *_columns(batch))
         winners = frozenset(ExecutionId(row["id"]) for row in rows)

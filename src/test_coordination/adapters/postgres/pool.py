@@ -156,7 +156,9 @@ async def transaction(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
             ):
                 await work.rollback()
             raise
-        await work.commit()
+        # What has been sent cannot be taken back: its answer, in time or not, is worth waiting for.
+        with anyio.CancelScope(shield=True):
+            await work.commit()
 
 
 def jsonb(value: object) -> bytes:
