@@ -1,0 +1,1 @@
+"""How a report becomes a page, a file for machines, or a summary in a build's log."""
