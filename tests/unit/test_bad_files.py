@@ -149,3 +149,21 @@ def test_no_secret_is_told() -> None:
     text = (BAD / "topology-store-without-scheme.yaml").read_text(encoding="utf-8")
 
     assert not any("secret" in str(problem) for problem in mistakes_in_topology(text))
+
+
+def test_a_mistake_that_an_alias_repeats_is_told_once() -> None:
+    text = HEAD + "probes:\n  a: &a {process: exchange, every: 1ms}\n  b: *a\n" + STEPS
+
+    assert told(mistakes_in_scenario(text)) == [(4, 36, "scenario.out_of_range")]
+
+
+def test_blanks_before_a_condition_do_not_move_its_mistakes() -> None:
+    text = HEAD + 'steps:\n  - expect: "   nobody > 0"\n'
+
+    assert told(mistakes_in_scenario(text)) == [(4, 17, "expression.unknown_name")]
+
+
+def test_a_text_that_is_not_written_as_it_reads_is_placed_at_its_beginning() -> None:
+    text = 'topology: shop\nservices:\n  bank: {command: ["\\ta\\tb${nobody}"]}\n'
+
+    assert told(mistakes_in_topology(text)) == [(3, 21, "topology.unknown_variable")]

@@ -52,7 +52,7 @@ def _hint(name: str, known: Collection[str]) -> str:
 
 def _check_circles(document: Document, steps: Sequence[Draft], scenario: Scenario) -> None:
     """Refuse each circle once, at its first step; a check waits for the fault that it follows."""
-    places = {draft.id: draft.location for draft in reversed(steps)}
+    places = {draft.id: draft.location for draft in steps}
     needs = needs_of(scenario)
     for draft in steps:
         after = getattr(draft.form, "after_fault", None)
