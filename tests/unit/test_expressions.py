@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from test_coordination.domain.expressions import (
     Expression,
     Interpolation,
     InvalidExpressionError,
+    MissingValueError,
     as_text,
     parse_text,
 )
@@ -118,7 +120,16 @@ def test_no_text_breaks_the_scanner_and_every_place_is_right(text: str) -> None:
 
 
 def test_values_read_naturally_inside_a_text() -> None:
-    values = (True, None, 1, 2.5, "a b", timedelta(seconds=90), ({"a": timedelta(seconds=1)},))
+    values = (
+        True,
+        None,
+        1,
+        2.5,
+        "a b",
+        timedelta(seconds=90),
+        ({"a": timedelta(seconds=1)},),
+        MappingProxyType({"b": 1}),
+    )
 
     assert [as_text(value) for value in values] == [
         "true",
@@ -128,4 +139,9 @@ def test_values_read_naturally_inside_a_text() -> None:
         "a b",
         "1m30s",
         '[{"a": "1s"}]',
+        '{"b": 1}',
     ]
+
+
+def test_a_missing_value_is_told_by_its_names() -> None:
+    assert str(MissingValueError(names=("a", "b.c"))) == "no value is known for 'a', 'b.c'"

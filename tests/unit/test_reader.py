@@ -259,7 +259,7 @@ def test_a_billion_laughs_are_refused_at_once() -> None:
     found = problems("\n".join(lines))
 
     assert [problem[0] for problem in found] == ["yaml.too_many_nodes"]
-    assert time.process_time() - started < 0.1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_hostile_text_costs_little(text: str) -> None:
     except InvalidDocumentError as error:
         said = str(error)
 
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 5
     assert len(said) < 20_000
 
 
