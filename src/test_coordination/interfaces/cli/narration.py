@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, assert_never
 
 from test_coordination.domain.events import (
@@ -128,12 +129,20 @@ def _judged(validation: Validation) -> Line:
 
 
 def _facts(facts: Mapping[str, object]) -> str:
-    shown = ", ".join(f"{name} {value}" for name, value in facts.items() if _short(value))
-    return f" ({shown})" if shown else ""
+    shown = [_fact(name, value) for name, value in facts.items() if _short(value)]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _fact(name: str, value: object) -> str:
+    words = name.removesuffix("_ms").replace("_", " ")
+    if words != name.replace("_", " ") and isinstance(value, int | float):
+        return f"{words} {format_duration(timedelta(milliseconds=value))}"
+    return words if value is True else f"{words} {value}"
 
 
 def _short(value: object) -> bool:
-    return isinstance(value, str | int | float) and len(str(value)) < 40  # noqa: PLR2004  what fits beside a sentence
+    """Tell whether a fact fits beside a sentence; one that is not true is left unsaid."""
+    return isinstance(value, str | int | float) and value is not False and len(str(value)) < 40  # noqa: PLR2004  the rest of a line
 
 
 def _one_line(text: str) -> str:
