@@ -185,6 +185,7 @@ class CelExpressions:
 
     def __init__(self) -> None:
         self._environment = lru_cache(ENVIRONMENTS_KEPT)(_environment)
+        self._last: tuple[Names, frozenset[tuple[str, Kind]]] | None = None
         self._code = lru_cache(PROGRAMS_KEPT)(self._compiled)
 
     def compile(self, expression: Expression, names: Names, *, expected: Kind) -> CelProgram:
@@ -197,10 +198,16 @@ class CelExpressions:
             InvalidExpressionError: it is no CEL, uses an unknown name, mixes types, does not
                 give the ``expected`` kind, or could take too long.
         """
-        code = self._code(expression.text, frozenset(names.items()), expected)
+        code = self._code(expression.text, self._declared(names), expected)
         if isinstance(code, Refusal):
             raise code.about(expression)
         return CelProgram(expression=expression, expected=expected, code=code)
+
+    def _declared(self, names: Names) -> frozenset[tuple[str, Kind]]:
+        """Return ``names`` as a key; a scenario's checks all come with the same thousands."""
+        if self._last is None or self._last[0] is not names:
+            self._last = (names, frozenset(names.items()))
+        return self._last[1]
 
     def _compiled(
         self, text: str, declared: frozenset[tuple[str, Kind]], expected: Kind
