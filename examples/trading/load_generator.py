@@ -28,6 +28,9 @@ PACE_S = 0.02
 PATIENCE_S = 1.0
 PAUSES_S = (0.2, 0.4, 0.8, 1.5, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
 IN_FLIGHT_MAX = 1_500
+# So many orders at most are sent again at a time: else those that piled up in an outage would keep
+# an exchange that is back from ever catching up.
+AGAIN_MAX = 16
 GOODPUT_S = 3.0
 LIMIT_SHARE = 0.2
 
@@ -62,6 +65,7 @@ class LoadGenerator:
         self._in_flight: set[asyncio.Task[None]] = set()
         # As many as can come in the time that goodput looks back.
         self._acknowledged_at: deque[float] = deque(maxlen=int(2 * GOODPUT_S * RATE_MAX))
+        self._again = asyncio.Semaphore(AGAIN_MAX)
         self._oracle = _append_to(Path(settings.acknowledged))
         self.tasks = [self._board.follow, self._pace]
 
@@ -110,12 +114,10 @@ class LoadGenerator:
 
     async def _send(self, order: dict[str, Any]) -> None:
         for attempt, pause_s in enumerate((*PAUSES_S, None)):
-            if attempt:
-                self._count(retries=1)
-                if not self._build.keeps_keys:
-                    order = {**order, "client_order_id": f"{order['reference']}-again-{attempt}"}
+            if attempt and not self._build.keeps_keys:
+                order = {**order, "client_order_id": f"{order['reference']}-again-{attempt}"}
             try:
-                answer = await self._exchange.post("/orders", order)
+                answer = await (self._post_again(order) if attempt else self._post(order))
             except PeerRefusedError as error:
                 self._log.trouble("sending an order", error)
                 break
@@ -127,6 +129,14 @@ class LoadGenerator:
                 self._acknowledge(answer)
                 return
         self._count(failed=1)
+
+    async def _post(self, order: Mapping[str, Any]) -> Any:
+        return await self._exchange.post("/orders", order)
+
+    async def _post_again(self, order: Mapping[str, Any]) -> Any:
+        async with self._again:
+            self._count(retries=1)
+            return await self._post(order)
 
     def _acknowledge(self, answer: Mapping[str, Any]) -> None:
         self._oracle.write(

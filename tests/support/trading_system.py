@@ -107,7 +107,7 @@ class TradingSystem:
         assert status == 200, (service, path, status, document)
         return document
 
-    async def healthy(self, *services: str, within_s: float = 15) -> float:
+    async def healthy(self, *services: str, within_s: float = 40) -> float:
         """Return after how many seconds all of ``services`` were healthy at once."""
 
         async def looks() -> bool:
@@ -128,7 +128,7 @@ class TradingSystem:
             latest.update(await self.get("auditor", "/invariants"))
             return bool(latest["at"] > asked_at)
 
-        await until(looks, within_s=20)
+        await until(looks, within_s=40)
         return latest
 
 
