@@ -212,6 +212,14 @@ async def test_http_a_body_without_end_is_not_read_to_its_end(pages: Pages, site
         await read(HttpProbe(), site, request=f"GET {pages.url('/large')}")
 
 
+async def test_http_a_living_server_outside_the_system_is_never_asked(site: Topology) -> None:
+    with serving() as outside:
+        with pytest.raises(ProbeFailedError, match="is no address of system"):
+            await read(HttpProbe(), site, request=f"GET {outside.url('/secret')}")
+
+        assert outside.received == []
+
+
 @pytest.mark.parametrize("request_", ["POST http://127.0.0.1:8084/", "127.0.0.1:8084", "GET /x"])
 def test_http_only_looking_is_allowed(request_: str) -> None:
     (problem,) = HttpProbe().problems({"request": request_})
