@@ -26,7 +26,7 @@ from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ServiceName
 
 HEALTH_POLL_S: Final = 0.05
-FROZEN_LOOK_MAX: Final = timedelta(milliseconds=300)
+FROZEN_LOOK_MAX: Final = timedelta(milliseconds=100)
 
 
 def folder_of(topology: Topology) -> Path:
