@@ -25,7 +25,7 @@ from test_coordination.adapters.faults.service import (
     RestartService,
     StopService,
 )
-from test_coordination.adapters.links.keeper import LinkKeeper, open_links
+from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
 from test_coordination.adapters.postgres.evidence import PostgresEvidence
 from test_coordination.adapters.postgres.executions import open_execution_log
@@ -40,7 +40,13 @@ from test_coordination.adapters.redis.live import open_live_view
 from test_coordination.adapters.servers.embedded import embedded_servers
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.specify import links_socket
-from test_coordination.application.capabilities import Action, Catalogue, Fault, ProbeKind
+from test_coordination.application.capabilities import (
+    Action,
+    Catalogue,
+    Fault,
+    LinkControl,
+    ProbeKind,
+)
 from test_coordination.application.coordinator import Coordinator, coordinating
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.world import World
@@ -56,7 +62,7 @@ class _Kind(Protocol):
 Known = TypeVar("Known", bound=_Kind)
 
 
-def catalogue(links: LinkKeeper, services: ProcessServices) -> Catalogue:
+def catalogue(links: LinkControl, services: ProcessServices) -> Catalogue:
     """Return all that a scenario may ask for; a new fault, action or probe is a line here."""
     slow = SlowLink(links, identities=TimeOrderedIdentities(), socket_of=links_socket)
     faults: list[Fault] = [
@@ -100,7 +106,7 @@ async def open_world(settings: Settings, system: Topology | None) -> AsyncGenera
         pool = await stack.enter_async_context(open_pool(postgres_url))
         log = await stack.enter_async_context(open_execution_log(pool))
         live = await stack.enter_async_context(open_live_view(redis_url, clock))
-        links = await stack.enter_async_context(open_links())
+        links = await stack.enter_async_context(LinkKeeper().opened())
         expressions = CelExpressions()
         known = catalogue(links, ProcessServices())
         yield World(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NoReturn
@@ -79,7 +79,7 @@ class CommandProgram:
 
     def read_scenario(self, text: str, *, file: str, topology: Topology | None) -> Scenario:
         """See `Program.read_scenario`."""
-        known = catalogue(LinkKeeper(AsyncExitStack()), ProcessServices())
+        known = catalogue(LinkKeeper(), ProcessServices())
         return ScenarioReader(known, CelExpressions()).read(text, file=file, topology=topology)
 
     def render(self, report: TestReport, form: str) -> bytes:

@@ -17,8 +17,8 @@ import anyio
 import pytest
 
 from support.target_faults import fault_of
-from support.target_links import open_links
 from support.target_systems import answers, link, server, system
+from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.system import ProcessSystem
 from test_coordination.application.capabilities import (
@@ -81,7 +81,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerato
     world = ProcessSystem(services)
     await world.up(topology)
     try:
-        async with open_links() as links:
+        async with LinkKeeper().opened() as links:
             yield Bench(
                 fault=fault_of(request.param, links),
                 topology=topology,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from support.target_links import Links
 from test_coordination.adapters.faults.latency import SlowLink
 from test_coordination.adapters.faults.service import (
     KillService,
@@ -10,13 +9,14 @@ from test_coordination.adapters.faults.service import (
     RestartService,
     StopService,
 )
+from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import TimeOrderedIdentities
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.specify import links_socket
 from test_coordination.application.capabilities import Fault
 
 
-def fault_of(kind: str, links: Links) -> Fault:
+def fault_of(kind: str, links: LinkKeeper) -> Fault:
     services = ProcessServices()
     faults: tuple[Fault, ...] = (
         StopService(services),

@@ -7,12 +7,12 @@ import sys
 import anyio
 
 from support.target_faults import fault_of
-from support.target_links import open_links
+from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.domain.values import Receipt
 
 
 async def main(kind: str, receipt: str) -> None:
-    async with open_links() as links:
+    async with LinkKeeper().opened() as links:
         print(await fault_of(kind, links).revert(Receipt(receipt)))
 
 

@@ -80,9 +80,11 @@ class TradingSystem:
                 )
 
     def end(self, service: str, how: signal.Signals = signal.SIGTERM) -> int:
-        process = self._processes.pop(service)
+        process = self._processes[service]
         process.send_signal(how)
-        return process.wait(10)
+        code = process.wait(10)
+        del self._processes[service]
+        return code
 
     def end_all(self) -> None:
         for process in self._processes.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -45,9 +45,20 @@ def encode(value: object) -> bytes:
         body = _ENCODER.encode(value)
     except UnicodeEncodeError:
         return _ENCODER.encode(_clean(msgspec.to_builtins(value, enc_hook=_plain)))
-    if b"\\u0000" in body:
+    if _NUL in body:
         return _ENCODER.encode(_clean(msgspec.to_builtins(value, enc_hook=_plain)))
     return body
+
+
+def encode_all(values: Sequence[object]) -> list[bytes]:
+    """Return what `encode` does for each of ``values``, faster."""
+    try:
+        bodies = list(map(_ENCODER.encode, values))
+    except UnicodeEncodeError:
+        return list(map(encode, values))
+    if _NUL in b"".join(bodies):
+        return list(map(encode, values))
+    return bodies
 
 
 def storable(text: str) -> str:
@@ -144,6 +155,7 @@ def _clean(value: object) -> object:
             return value
 
 
+_NUL: Final = b"\\u0000"
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=_plain)
 _EVENTS: Final[dict[str, msgspec.json.Decoder[Event]]] = {

@@ -17,6 +17,14 @@ HEALTH_TIMEOUT_DEFAULT: Final = timedelta(seconds=30)
 STOP_GRACE_DEFAULT: Final = timedelta(seconds=5)
 
 
+class StopSignal(StrEnum):
+    """What a service understands as the request to end in order."""
+
+    TERM = "TERM"
+    INT = "INT"
+    QUIT = "QUIT"
+
+
 class Criticality(StrEnum):
     """How much it hurts when a service is gone."""
 
@@ -74,6 +82,7 @@ class Service:
     criticality: Criticality = Criticality.NORMAL
     protect: bool = False
     stop_grace: timedelta = STOP_GRACE_DEFAULT
+    stop_signal: StopSignal = StopSignal.TERM
     state: Mapping[str, StateSource] = field(default_factory=dict)
 
 

@@ -90,6 +90,7 @@ class Services:
             criticality=form.criticality,
             protect=form.protect,
             stop_grace=parse_duration(form.stop_grace) or STOP_GRACE_DEFAULT,
+            stop_signal=form.stop_signal,
             state=self._state((*location, "state"), form),
         )
 

@@ -17,7 +17,7 @@ from test_coordination.adapters.documents.forms import (
     duration,
 )
 from test_coordination.domain.scenario import Severity
-from test_coordination.domain.topology import Criticality
+from test_coordination.domain.topology import Criticality, StopSignal
 
 GRACE_MAX: Final = timedelta(minutes=10)
 HEALTH_TIMEOUT_MAX: Final = timedelta(minutes=30)
@@ -55,6 +55,7 @@ class ServiceForm(Form):
     criticality: Annotated[Criticality, choice(Criticality)] = Criticality.NORMAL
     protect: Flag = False
     stop_grace: Annotated[str, duration(_NONE, GRACE_MAX)] = "5s"
+    stop_signal: Annotated[StopSignal, choice(StopSignal)] = StopSignal.TERM
     state: object = None
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup, TaskStatus
 
 from test_coordination.adapters.links.client import LinkControl
 from test_coordination.adapters.links.errors import LinksUnreachableError
+from test_coordination.adapters.links.lines import Lines
 from test_coordination.adapters.links.values import Direction
 from test_coordination.application.capabilities import LinkDelay, TargetFailedError
 from test_coordination.domain.errors import CoordinationError
@@ -25,10 +27,25 @@ class LinkKeeper:
     The connection is what keeps a fault in force, so there is one for all faults of a system.
     """
 
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
+    def __init__(self) -> None:
+        self._tasks: TaskGroup | None = None
         self._clients: dict[str, LinkControl] = {}
         self._opening = anyio.Lock()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[LinkKeeper]:
+        """Be of use for as long as the body runs; all that was added ends with it."""
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                yield self
+            except Exception as error:  # noqa: BLE001  the caller's own: a task group would wrap it
+                failure = error
+            tasks.cancel_scope.cancel()
+        self._tasks = None
+        if failure is not None:
+            raise failure
 
     async def delay(self, control: str, link: str, *, fault: str, latency: LinkDelay) -> Facts:
         """See `LinkControl.delay`."""
@@ -60,28 +77,29 @@ class LinkKeeper:
             raise TargetFailedError(service=link, doing="cleared", cause=str(error)) from error
 
     async def _client(self, control: str) -> LinkControl:
+        assert self._tasks is not None, "it is opened before anything is done with it"
         async with self._opening:
             if control not in self._clients:
-                client = await self._stack.enter_async_context(LinkControl(Path(control)))
-                self._clients[control] = client
+                self._clients[control] = await self._tasks.start(_keep_open, Path(control))
         return self._clients[control]
+
+
+async def _keep_open(control: Path, *, task_status: TaskStatus[LinkControl]) -> None:
+    # A client must end in the task in which it began, and the task of the step that slows a link
+    # may be over long before the fault is.
+    async with LinkControl(control) as client:
+        task_status.started(client)
+        await anyio.sleep_forever()
 
 
 async def _answers(control: Path) -> bool:
     """Tell whether a living process listens at ``control``."""
     try:
         with anyio.fail_after(_CONNECT_S_MAX):
-            stream = await anyio.connect_unix(str(control))
+            lines = await Lines.connect(control)
     except (FileNotFoundError, ConnectionRefusedError):
         return False
     except (OSError, TimeoutError):
         return True
-    await stream.aclose()
+    lines.close()
     return True
-
-
-@asynccontextmanager
-async def open_links() -> AsyncGenerator[LinkKeeper]:
-    """Lend the control of links; all that was added through it ends with it."""
-    async with AsyncExitStack() as stack:
-        yield LinkKeeper(stack)

@@ -7,6 +7,8 @@ import socket
 from pathlib import Path
 from typing import Final, Self
 
+from test_coordination.adapters.kernel import nearby
+
 REPLY_BYTES_MAX: Final = 4 * 1024 * 1024
 _READ_BYTES: Final = 65_536
 
@@ -31,7 +33,8 @@ class Lines:
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         raw.setblocking(False)  # noqa: FBT003 - the standard library's way
         try:
-            await asyncio.get_running_loop().sock_connect(raw, str(path))
+            with nearby(path) as near:
+                await asyncio.get_running_loop().sock_connect(raw, near)
         except BaseException:
             raw.close()
             raise

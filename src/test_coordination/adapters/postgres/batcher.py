@@ -20,8 +20,10 @@ from test_coordination.domain.values import ExecutionId
 
 QUEUE_MAX: Final = 1024
 """How many appends may wait; whoever comes then waits to be let in."""
-BATCH_ENTRIES_MAX: Final = 20_000
+BATCH_ENTRIES_MAX: Final = 4_000
 """A batch takes no further append once it has this many entries."""
+HANDS: Final = 2
+"""How many batches are written at a time: while one waits for the disk, another is sent."""
 DRAIN_S_MAX: Final = 60.0
 
 DOING: Final = "appending to an execution's log"
@@ -92,19 +94,21 @@ async def open_batcher(write: Write) -> AsyncGenerator[Batcher]:
 
 
 class _Writer:
-    """The task that empties the queue."""
+    """The hands that empty the queue; no log is ever in two of them."""
 
     def __init__(self, write: Write, queue: MemoryObjectReceiveStream[_Waiting]) -> None:
         self._write = write
         self._queue = queue
         self._accepted: deque[_Waiting] = deque()
-        self._batch: Sequence[_Waiting] = ()
+        self._in_hand: dict[ExecutionId, _Waiting] = {}
+        self._taking = anyio.Lock()
+        self._put_down = anyio.Event()
 
     async def run(self) -> None:
         try:
-            while await self._accept():
-                self._batch = self._next_batch()
-                await self._deliver(self._batch)
+            async with anyio.create_task_group() as group:
+                for _ in range(HANDS):
+                    group.start_soon(self._write_on)
         finally:
             self._abandon()
 
@@ -113,9 +117,28 @@ class _Writer:
             while True:
                 self._accepted.append(self._queue.receive_nowait())
         self._queue.close()
-        for waiting in (*self._batch, *self._accepted):
+        for waiting in (*self._in_hand.values(), *self._accepted):
             if not waiting.done.is_set():
                 waiting.end(_broken_off())
+
+    async def _write_on(self) -> None:
+        while batch := await self._take():
+            await self._deliver(batch)
+            for waiting in batch:
+                del self._in_hand[waiting.append.leading_to.id]
+            self._put_down.set()
+
+    async def _take(self) -> Sequence[_Waiting]:
+        """Return what is to be written next; nothing at the end."""
+        async with self._taking:
+            while await self._accept():
+                if batch := self._next_batch():
+                    self._in_hand.update({each.append.leading_to.id: each for each in batch})
+                    return batch
+                # Each of those that wait belongs to a log that the other hand is writing.
+                self._put_down = anyio.Event()
+                await self._put_down.wait()
+        return ()
 
     async def _accept(self) -> bool:
         """Take all that is in the queue, and wait for one if there is nothing to do."""
@@ -130,8 +153,8 @@ class _Writer:
             return bool(self._accepted)
         return True
 
-    def _next_batch(self) -> list[_Waiting]:
-        """Take what was accepted in its order, but only one append a log.
+    def _next_batch(self) -> Sequence[_Waiting]:
+        """Take what was accepted in its order, but only one append a log at a time.
 
         The next one of the same log has to wait: whether it fits hangs on how the first fares.
         """
@@ -140,7 +163,7 @@ class _Writer:
         entries = 0
         for waiting in self._accepted:
             execution = waiting.append.leading_to.id
-            if execution in batch or entries >= BATCH_ENTRIES_MAX:
+            if execution in self._in_hand or execution in batch or entries >= BATCH_ENTRIES_MAX:
                 later.append(waiting)
             else:
                 batch[execution] = waiting

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Final, TypeAlias
-from uuid import UUID
+from typing import Final
 
 import asyncpg
 
-from test_coordination.adapters.codec import decode_event, decode_plan, kind_of
+from test_coordination.adapters.codec import decode_event, decode_plan
 from test_coordination.adapters.postgres.batcher import Append, Batcher, open_batcher
+from test_coordination.adapters.postgres.copying import COLUMNS, copied
 from test_coordination.adapters.postgres.partitions import Month, add_month_of, month_of
 from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, transaction
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
@@ -55,7 +54,6 @@ ADVANCE: Final = """
     WHERE execution.id = wanted.id AND execution.log_end = wanted.expected
     RETURNING execution.id
 """
-EVENT_COLUMNS: Final = ("execution_id", "position", "at", "kind", "body")
 
 READ: Final = """
     SELECT position, at, kind, body
@@ -71,8 +69,6 @@ RECENT: Final = """
 UNSETTLED: Final = """
     SELECT * FROM execution WHERE status <> 'finished' OR outstanding > 0 ORDER BY id
 """
-
-EventRow: TypeAlias = "tuple[UUID, int, datetime, str, bytes]"
 
 
 @asynccontextmanager
@@ -164,10 +160,12 @@ async def write_batch(pool: Pool, batch: Sequence[Append]) -> frozenset[Executio
         rows = await lent.fetch(ADVANCE, *_columns(batch))
         winners = frozenset(ExecutionId(row["id"]) for row in rows)
         if winners:
-            await lent.copy_records_to_table(
+            won = [a for a in batch if a.leading_to.id in winners]
+            await lent.copy_to_table(
                 "execution_event",
-                records=_event_rows(batch, winners),
-                columns=EVENT_COLUMNS,
+                source=copied([(append.leading_to.id, append.entries) for append in won]),
+                columns=COLUMNS,
+                format="binary",
             )
     return winners
 
@@ -184,16 +182,6 @@ def _columns(batch: Sequence[Append]) -> tuple[list[object], ...]:
         [state.ended_at for state in states],
         [len(state.outstanding) for state in states],
     )
-
-
-def _event_rows(batch: Sequence[Append], winners: frozenset[ExecutionId]) -> Iterator[EventRow]:
-    """Yield a row an event; each is encoded while the server works on those before it."""
-    for append in batch:
-        execution = append.leading_to.id
-        if execution in winners:
-            for entry in append.entries:
-                event = entry.event
-                yield execution, entry.position, entry.at, kind_of(event), jsonb(event)
 
 
 def _record(row: asyncpg.Record) -> ExecutionRecord:

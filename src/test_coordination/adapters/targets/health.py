@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 import aiohttp
 import anyio
 
+from test_coordination.adapters.kernel import nearby
 from test_coordination.adapters.targets.record import HealthCheck
 
 LOOK_MAX: Final = timedelta(seconds=2)
@@ -63,12 +63,6 @@ async def _http(url: str) -> str:
 
 
 def _connect_unix(address: str) -> None:
-    # A socket's path has at most 107 bytes; through a descriptor of its folder any path fits.
-    path = Path(address)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(LOOK_MAX.total_seconds())
-            client.connect(f"/proc/self/fd/{folder}/{path.name}")
-    finally:
-        os.close(folder)
+    with nearby(Path(address)) as near, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(LOOK_MAX.total_seconds())
+        client.connect(near)

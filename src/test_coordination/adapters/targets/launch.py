@@ -12,7 +12,7 @@ from typing import Final
 
 import psutil
 
-from test_coordination.adapters.targets import facts
+from test_coordination.adapters import kernel
 from test_coordination.adapters.targets.record import Launch, Record, Specification, write
 from test_coordination.application.capabilities import TargetFailedError
 
@@ -73,16 +73,16 @@ def recovered(path: Path, record: Record) -> Record:
     begun = record.launch
     if begun is None or begun.pid is not None:
         return record
-    for process in facts.everyone():
+    for process in kernel.everyone():
         leads = process.alive and process.pid == process.session
-        if leads and facts.carries(process.pid, MARK, begun.mark):
+        if leads and kernel.carries(process.pid, MARK, begun.mark):
             record = record.model_copy(update={"launch": _identified(begun, process.pid)})
             write(path, record)
     return record
 
 
 def _identified(begun: Launch, pid: int) -> Launch:
-    process = facts.look(pid)
+    process = kernel.look(pid)
     try:
         started_at = datetime.fromtimestamp(psutil.Process(pid).create_time(), tz=UTC)
     except psutil.Error:

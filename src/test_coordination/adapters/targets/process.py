@@ -10,7 +10,7 @@ from urllib.parse import quote
 import anyio
 from anyio import to_thread
 
-from test_coordination.adapters.targets import facts
+from test_coordination.adapters import kernel
 from test_coordination.adapters.targets.health import LOOK_MAX, trouble
 from test_coordination.adapters.targets.launch import launch, log_end, recovered
 from test_coordination.adapters.targets.record import Record, locked, read
@@ -108,7 +108,7 @@ class ProcessServices:
                 return
             session = Session(record.launch)
             if grace is not None:
-                await session.terminate(grace)
+                await session.terminate(record.specification.stop_signal, grace)
             if not await session.kill():
                 raise _unmoved(record, "being stopped", "some of its processes are still there")
             self._lives(record)
@@ -124,7 +124,7 @@ class ProcessServices:
     def _lives(self, record: Record) -> bool:
         if record.launch is None or (leader := Session(record.launch).leader()) is None:
             return False
-        if (status := facts.reap(leader)) is not None:
+        if (status := kernel.reap(leader)) is not None:
             self._ended[record.launch.mark] = status
         return leader.alive
 

@@ -15,6 +15,7 @@ import anyio
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from test_coordination.application.capabilities import TargetFailedError
+from test_coordination.domain.topology import StopSignal
 
 LOCK_WAIT_MAX: Final = timedelta(seconds=60)
 LOCK_POLL_S: Final = 0.02
@@ -41,6 +42,7 @@ class Specification(_Stored):
     environment: dict[str, str]
     ports: dict[str, tuple[str, int]] = {}
     health: HealthCheck
+    stop_signal: StopSignal = StopSignal.TERM
     log: str
 
     def digest(self) -> str:

@@ -9,10 +9,11 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
-from test_coordination.adapters.targets import facts
-from test_coordination.adapters.targets.facts import Process
+from test_coordination.adapters import kernel
+from test_coordination.adapters.kernel import Process
 from test_coordination.adapters.targets.launch import MARK
 from test_coordination.adapters.targets.record import Launch
+from test_coordination.domain.topology import StopSignal
 
 POLL_S: Final = 0.01
 SETTLE_MAX: Final = timedelta(seconds=10)
@@ -34,31 +35,31 @@ class Session:
         """Return the first process, a zombie too, unless its pid is a stranger's by now."""
         if self._launch.pid is None:
             return None
-        found = facts.look(self._launch.pid)
+        found = kernel.look(self._launch.pid)
         return found if found is not None and found.born == self._launch.born else None
 
     def members(self) -> tuple[Process, ...]:
         """Return every process that can still do something."""
         number, born = self._launch.pid, self._launch.born
-        if number is None or not born.startswith(facts.boot()):
+        if number is None or not born.startswith(kernel.boot()):
             return ()
-        leader = facts.look(number)
+        leader = kernel.look(number)
         if leader is not None and leader.born != born:
             return ()
-        found = [process for process in facts.everyone() if process.session == number]
+        found = [process for process in kernel.everyone() if process.session == number]
         self._ours = bool(found) and (self._ours or leader is not None or self._marked(found))
         return tuple(process for process in found if process.alive) if self._ours else ()
 
     def _marked(self, found: list[Process]) -> bool:
-        return any(facts.carries(process.pid, MARK, self._launch.mark) for process in found)
+        return any(kernel.carries(process.pid, MARK, self._launch.mark) for process in found)
 
-    async def terminate(self, grace: timedelta) -> None:
+    async def terminate(self, request: StopSignal, grace: timedelta) -> None:
         """Ask all to end, wait for ``grace`` at most; who stands still is let go to hear it."""
         for process in await self._look():
             if process.group == self._launch.pid:
-                facts.send(process, signal.SIGTERM)
+                kernel.send(process, signal.Signals[f"SIG{request}"])
             if process.paused:
-                facts.send(process, signal.SIGCONT)
+                kernel.send(process, signal.SIGCONT)
         with anyio.move_on_after(grace.total_seconds()):
             while await self._look():  # noqa: ASYNC110 - the kernel sets no event of ours
                 await anyio.sleep(POLL_S)
@@ -68,7 +69,7 @@ class Session:
         with anyio.move_on_after(SETTLE_MAX.total_seconds()):
             while left := await self._look():
                 for process in left:
-                    facts.send(process, signal.SIGKILL)
+                    kernel.send(process, signal.SIGKILL)
                 await anyio.sleep(POLL_S)
             return True
         return False
@@ -78,7 +79,7 @@ class Session:
         with anyio.move_on_after(SETTLE_MAX.total_seconds()):
             while running := [one for one in await self._look() if not one.paused]:
                 for process in running:
-                    facts.send(process, signal.SIGSTOP)
+                    kernel.send(process, signal.SIGSTOP)
                 await anyio.sleep(POLL_S / 5)
             return True
         return False
@@ -88,7 +89,7 @@ class Session:
         with anyio.move_on_after(SETTLE_MAX.total_seconds()):
             while paused := [one for one in await self._look() if one.paused]:
                 for process in paused:
-                    facts.send(process, signal.SIGCONT)
+                    kernel.send(process, signal.SIGCONT)
                 await anyio.sleep(POLL_S / 5)
             return True
         return False

@@ -37,6 +37,7 @@ def specification(topology: Topology, service: Service, *, logs: Path) -> Specif
         environment=environment() | dict(service.environment),
         ports={name: (at.host, at.port) for name, at in service.ports.items()},
         health=_health(service, directory),
+        stop_signal=service.stop_signal,
         log=str(logs / f"{quote(service.name, safe='')}.log"),
     )
 

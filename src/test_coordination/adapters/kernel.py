@@ -1,10 +1,11 @@
-"""What the kernel tells of processes: who lives, since when, and in which session."""
+"""What the kernel knows of processes and sockets, and how both are reached."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -115,3 +116,20 @@ def reap(process: Process) -> int | None:
     except ChildProcessError:
         return None
     return os.waitstatus_to_exitcode(status) if pid else None
+
+
+@contextmanager
+def nearby(path: Path) -> Iterator[str]:
+    """Lend another name for the socket at ``path``, short enough for any socket.
+
+    An address of a socket has at most 107 bytes; through a descriptor of its folder any path
+    fits.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
