@@ -17,6 +17,7 @@ from trading.settings import Settings
 
 OK = "ok"
 GRACE_S = 3.0
+CANCEL_S = 0.05
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,20 +61,24 @@ async def _serve(service: Service) -> None:
         service.log.say("stopping", drains=service.settings.build.drains_on_stop)
         if not service.settings.build.drains_on_stop:
             os._exit(0)  # what was answered but not yet written dies here
-        await _drain(service, runner)
-        for task in tasks:
-            task.cancel()
+        await _within_grace(runner.cleanup(), service.log)
+        # The drivers may swallow a cancellation that comes at the wrong moment: ask until it is
+        # heard.
+        while not all(task.done() for task in tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.sleep(CANCEL_S)
+        for action in service.on_stop:
+            await _within_grace(action(), service.log)
     service.log.say("stopped")
 
 
-async def _drain(service: Service, runner: web.AppRunner) -> None:
+async def _within_grace(work: Awaitable[None], log: Log) -> None:
     try:
         async with asyncio.timeout(GRACE_S):
-            await runner.cleanup()
-            for action in service.on_stop:
-                await action()
+            await work
     except TimeoutError as error:
-        service.log.trouble("stopping", error)
+        log.trouble("stopping", error)
 
 
 def _health_page(service: Service) -> Handler:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -329,6 +331,46 @@ async def test_delayed_settlements_wait_until_the_chaos_is_undone(
 
     await until(lambda: pending(0, 3), within_s=15)
     assert violated(await at_rest(hardened)) == {}
+
+
+STUBBORN = """
+import asyncio
+from trading.logs import Log
+from trading.service import Service, run
+from trading.settings import Settings
+
+async def deaf() -> None:
+    for _ in range(2):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            print("swallowed", flush=True)
+    await asyncio.sleep(60)
+
+async def needs() -> dict[str, str]:
+    return {}
+
+settings, log = Settings.read(), Log(service="deaf")
+run(Service(settings=settings, log=log, routes=[], tasks=[deaf], needs=needs))
+"""
+
+
+def test_a_service_ends_although_a_driver_swallows_cancellations() -> None:
+    environment = {"PYTHONPATH": str(EXAMPLES), "TRADING_PORT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-c", STUBBORN], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "started" in process.stdout.readline()
+        process.terminate()
+        try:
+            code = process.wait(10)
+        finally:
+            process.kill()
+        told = process.stdout.read()
+
+    assert code == 0
+    assert told.count("swallowed") == 2
 
 
 def test_the_topology_names_only_what_there_is() -> None:
