@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 from test_coordination.application.engine.sweep import Sweeper, Swept
 from test_coordination.application.executions import Executions
-from test_coordination.application.ports import ExecutionRecord, StoredScenario
+from test_coordination.application.ports import ExecutionRecord, StoredScenario, Worker
 from test_coordination.application.reports import Reports
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.snapshots import Snapshots, ValidationResult
@@ -127,6 +128,9 @@ class Coordinator:
 
         Raises:
             NotRunningHereError: another process runs it.
+            NotFoundError: no execution has that identity.
+            StoreUnavailableError: the wish could not be recorded; the execution is stopped and
+                its faults are being undone all the same.
         """
         await self._executions.abort(execution, reason=reason, by=by)
 
@@ -176,6 +180,9 @@ class Coordinator:
         """Undo what dead coordinators left, and what could not be undone before; say what was.
 
         Executions that living coordinators run are not touched.
+
+        Raises:
+            StoreUnavailableError: the stores cannot be read or written.
         """
         return await self._sweeper.sweep(again=True)
 
@@ -185,38 +192,54 @@ async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
     """Lend a coordinator; what dead ones left is undone before it is lent.
 
     At the end its executions are stopped and their faults undone, also when it is cancelled.
+    What the body raises comes out as it is.
+
+    Raises:
+        StoreUnavailableError: the stores could not be read or written to begin with.
     """
-    me = WorkerId(world.identities.new())
+    worker = world.machine.present(WorkerId(world.identities.new()))
+    await world.workers.beat(worker, lease=LEASE)
+    failure: BaseException | None = None
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_beat, world, worker)
+            try:
+                async with _at_work(world, group, worker.id) as coordinator:
+                    yield coordinator
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001  a task group would wrap it
+                failure = error
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.move_on_after(LEASE.total_seconds(), shield=True):
+            with suppress(StoreUnavailableError):  # then the lease runs out by itself
+                await world.workers.leave(worker.id)
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def _at_work(world: World, group: TaskGroup, me: WorkerId) -> AsyncGenerator[Coordinator]:
+    executions = Executions(world, group, me)
     sweeper = Sweeper(
         stores=world.stores,
         workers=world.workers,
         machine=world.machine,
         faults=world.catalogue.faults,
         me=me,
+        busy=executions.busy,
     )
-    await world.workers.beat(world.machine.present(me), lease=LEASE)
     swept = await sweeper.sweep()
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(_beat, world, me)
-        group.start_soon(_keep_sweeping, sweeper)
-        executions = Executions(world, group, me)
-        try:
-            yield Coordinator(world, executions, sweeper, swept=swept)
-        except Exception as error:  # noqa: BLE001  the caller's own: a task group would wrap it
-            failure = error
-        finally:
-            with anyio.CancelScope(shield=True):
-                await executions.abort_all(reason="its coordinator was closed", by="the program")
-        group.cancel_scope.cancel()
-    with anyio.move_on_after(LEASE.total_seconds(), shield=True):
-        await world.workers.leave(me)
-    if failure is not None:
-        raise failure
+    group.start_soon(_keep_sweeping, sweeper)
+    try:
+        yield Coordinator(world, executions, sweeper, swept=swept)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await executions.abort_all(reason="its coordinator was closed", by="the program")
 
 
-async def _beat(world: World, me: WorkerId) -> None:
-    worker = world.machine.present(me)
+async def _beat(world: World, worker: Worker) -> None:
     while True:
         await anyio.sleep(BEAT_EVERY.total_seconds())
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, Final
 
 import anyio
@@ -12,7 +14,8 @@ from anyio.abc import TaskGroup
 
 from test_coordination.application.engine.checks import Bench
 from test_coordination.application.engine.observations import Observations
-from test_coordination.application.engine.recorder import STORE_PATIENCE, Recorder
+from test_coordination.application.engine.patience import patiently
+from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.steps import LOST, Hands
 from test_coordination.application.ports import ExecutionRecord, StoredScenario
@@ -20,16 +23,14 @@ from test_coordination.application.resolve import shapes
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.world import World
 from test_coordination.domain.arguments import bind
-from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
+from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
-from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
 from test_coordination.domain.names import live_names, settled_names, settled_values
-from test_coordination.domain.plan import Plan
 from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.values import ExecutionId, Value, WorkerId
 
 _LOOK_AGAIN: Final = timedelta(milliseconds=500)
-_RETRY_S: Final = 0.2
 
 
 @dataclass(eq=False, kw_only=True)
@@ -52,8 +53,9 @@ class _Run:
     """An execution that is under way in this process."""
 
     recorder: Recorder
-    ended: anyio.Event
-    failure: CoordinationError | None = None
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    failure: Exception | None = None
 
 
 class Executions:
@@ -65,6 +67,12 @@ class Executions:
         self._group = group
         self._me = me
         self._runs: dict[ExecutionId, _Run] = {}
+        self._busy: set[ExecutionId] = set()
+
+    @property
+    def busy(self) -> Container[ExecutionId]:
+        """Return the executions that this worker is at, as they come and go."""
+        return self._busy
 
     async def start(
         self, stored: StoredScenario, given: Mapping[str, Value], *, requested_by: str
@@ -74,7 +82,7 @@ class Executions:
         Raises:
             InvalidDocumentError: parameters or targets do not fit; nothing is stored.
             NoTopologyError: there is no system under test; nothing is stored.
-            StoreUnavailableError: nothing was begun.
+            StoreUnavailableError: nothing was begun; what was stored of it the next sweep ends.
         """
         scenarios = Scenarios(world=self._world)
         scenario = scenarios.read(stored)
@@ -89,44 +97,51 @@ class Executions:
             requested_by=requested_by,
             worker=self._me,
         )
-        await self._world.stores.log.create(record)
-        recorder = Recorder(self._world.stores, record, Execution(id=record.id))
-        await recorder.record(ExecutionStarted(worker=self._me))
-        run = _Run(recorder=recorder, ended=anyio.Event())
+        run = _Run(recorder=Recorder(self._world.stores, record, Execution(id=record.id)))
+        runner = Runner(plan, self._hands(scenario, given, run.recorder), self._world.stores.live)
+        self._busy.add(record.id)
+        try:
+            await self._world.stores.log.create(record)
+            await run.recorder.record(ExecutionStarted(worker=self._me))
+        except BaseException:
+            self._busy.discard(record.id)
+            raise
         self._runs[record.id] = run
-        self._group.start_soon(self._run, run, self._runner(scenario, plan, recorder))
+        self._group.start_soon(self._run, run, runner)
         return record.id
 
-    def _runner(self, scenario: Scenario, plan: Plan, recorder: Recorder) -> Runner:
+    def _hands(self, scenario: Scenario, given: Mapping[str, Value], recorder: Recorder) -> Hands:
         world = self._world
         topology = world.topology(doing=f"running {scenario.name!r}")
         probes = shapes(scenario, world.catalogue)
         settled = settled_names(scenario.parameters, topology)
-        arguments = bind(scenario, plan.parameters, services=frozenset(topology.services))
-        fixed = settled_values(arguments, topology)
+        arguments = bind(scenario, given, services=frozenset(topology.services))
         bench = Bench(
             expressions=world.expressions,
             names={**settled, **live_names(scenario, probes)},
-            observations=Observations(fixed, probes),
+            observations=Observations(settled_values(arguments, topology), probes),
             clock=world.stores.clock,
         )
-        hands = Hands(
+        return Hands(
             probing=world.probing(topology),
             evidence=world.evidence,
             camera=world.camera(topology),
             bench=bench,
             recorder=recorder,
         )
-        return Runner(plan, hands, world.stores.live)
 
     async def _run(self, run: _Run, runner: Runner) -> None:
         """Run to the end; one that failed is kept, so that whoever asks for it is told."""
+        execution = run.recorder.state.id
         try:
-            ended = await runner.run()
-            self._runs.pop(ended.id)
-        except LOST as error:
-            run.failure = error
+            with run.scope:
+                await runner.run()
+        except Exception as error:  # noqa: BLE001  a border: its failure must not end the executions beside it
+            run.failure = run.failure or error
         finally:
+            self._busy.discard(execution)
+            if run.failure is None:
+                self._runs.pop(execution)
             run.ended.set()
 
     async def result(self, execution: ExecutionId) -> Execution:
@@ -135,7 +150,7 @@ class Executions:
         Raises:
             LogConflictError: another worker took it over; follow it to see its end.
             StoreUnavailableError: its log could not be written to the end. Its faults are
-                undone; the next sweep records the end.
+                undone; the next sweep records the end, which `follow` shows.
             NotFoundError: no execution has that name.
         """
         run = self._runs.get(execution)
@@ -162,22 +177,19 @@ class Executions:
                 yield entry
                 if isinstance(entry.event, ExecutionEnded):
                     return
-            run = self._runs.get(execution)
+            run = self._running(execution)
             if run is None:
                 await self._world.stores.live.wait(execution, after=after, limit=_LOOK_AGAIN)
-            elif run.recorder.state.position == after:
-                if run.ended.is_set():
-                    return
+            elif run.recorder.state.position <= after:
                 await run.recorder.change(run.recorder.state, limit=_LOOK_AGAIN)
 
+    def _running(self, execution: ExecutionId) -> _Run | None:
+        run = self._runs.get(execution)
+        return None if run is None or run.ended.is_set() else run
+
     async def _read(self, execution: ExecutionId, after: int) -> Sequence[Entry]:
-        with anyio.move_on_after(STORE_PATIENCE.total_seconds()):
-            while True:
-                try:
-                    return await self._world.stores.log.read(execution, after=after)
-                except StoreUnavailableError:
-                    await anyio.sleep(_RETRY_S)
-        raise StoreUnavailableError(store="the execution log", doing=f"following {execution}")
+        read = partial(self._world.stores.log.read, execution, after=after)
+        return await patiently(read, doing=f"following execution {execution}")
 
     async def abort(self, execution: ExecutionId, *, reason: str, by: str) -> None:
         """Stop an execution of this worker: its faults are undone, newest first.
@@ -186,19 +198,40 @@ class Executions:
 
         Raises:
             NotRunningHereError: this worker does not run it.
+            NotFoundError: no execution has that name.
+            LogConflictError: another worker has taken it over; its faults are being undone.
+            StoreUnavailableError: the wish could not be recorded; the execution is stopped and
+                its faults are being undone all the same.
         """
-        run = self._runs.get(execution)
+        run = self._running(execution)
         if run is None:
             record = await self._world.stores.log.get(execution)
             if record.status is not Status.FINISHED:
                 raise NotRunningHereError(execution=execution)
-        elif run.recorder.state.status is Status.RUNNING and run.recorder.state.abort is None:
-            await run.recorder.record(AbortRequested(reason=reason, by=by))
+        elif run.recorder.state.abort is None:
+            await self._abort(run, AbortRequested(reason=reason, by=by))
+
+    async def _abort(self, run: _Run, wish: AbortRequested) -> None:
+        try:
+            await run.recorder.record(wish)
+        except IllegalTransitionError:
+            return  # it has ended while the wish waited for its turn
+        except LOST as error:
+            run.failure = run.failure or error
+            run.scope.cancel()
+            raise
 
     async def abort_all(self, *, reason: str, by: str) -> None:
-        """Stop every execution of this worker, and return when all have ended."""
-        runs = dict(self._runs)
-        for execution in runs:
-            await self.abort(execution, reason=reason, by=by)
-        for run in runs.values():
+        """Stop every execution of this worker, and return when all have ended.
+
+        One whose log cannot be written any more is stopped all the same.
+        """
+
+        async def stop(run: _Run) -> None:
+            with suppress(*LOST):
+                await self._abort(run, AbortRequested(reason=reason, by=by))
             await run.ended.wait()
+
+        async with anyio.create_task_group() as group:
+            for run in [run for run in self._runs.values() if not run.ended.is_set()]:
+                group.start_soon(stop, run)

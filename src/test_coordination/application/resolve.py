@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -27,6 +28,7 @@ from test_coordination.domain.plan import (
     WaitWork,
 )
 from test_coordination.domain.scenario import (
+    EVERY_MIN,
     HOLD_MAX,
     SETTLE_DEFAULT,
     STEP_TIMEOUT_DEFAULT,
@@ -45,6 +47,7 @@ from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ProbeName, StepId, Value
 
 PROBE_TIMEOUT_DEFAULT: Final = timedelta(seconds=2)
+TIME_MIN: Final = timedelta(milliseconds=1)
 _NO_TIME: Final = timedelta(0)
 
 
@@ -88,11 +91,11 @@ class Resolver:
             probes=tuple(self._probes(scenario, settler)),
             watched=tuple(_check(check, settler) for check in scenario.steady_state if check.watch),
             steps=tuple(_steps(scenario, settler)),
-            timeout=settler.moment(scenario.timeout, scenario.mark, most=HOLD_MAX),
+            timeout=settler.moment(scenario.timeout, scenario.mark, least=TIME_MIN, most=HOLD_MAX),
         )
         if settler.problems:
             raise InvalidDocumentError(problems=tuple(sorted(set(settler.problems), key=_place)))
-        return replace(plan, digest=hashlib.sha256(repr(plan).encode()).hexdigest())
+        return replace(plan, digest=_digest(plan))
 
     def _probes(self, scenario: Scenario, settler: Settler) -> Iterator[PlannedProbe]:
         for probe in scenario.probes:
@@ -103,9 +106,22 @@ class Resolver:
                 parameters=settler.parameters(
                     probe.parameters, self.catalogue.probes[probe.kind], probe.mark
                 ),
-                every=settler.moment(probe.every, probe.mark),
-                timeout=settler.moment(timeout, probe.mark),
+                every=settler.moment(probe.every, probe.mark, least=EVERY_MIN),
+                timeout=settler.moment(timeout, probe.mark, least=TIME_MIN),
             )
+
+
+def _digest(plan: Plan) -> str:
+    """Return the digest of all that ``plan`` says; in every process the same."""
+    text = json.dumps(asdict(plan), default=_canonical, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: object) -> object:
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(microseconds=1)} us"
+    assert isinstance(value, frozenset), f"no value of a plan: {value!r}"
+    return sorted(value)
 
 
 def _place(problem: Problem) -> Mark:
@@ -176,7 +192,7 @@ def _step(step: Step, needs: frozenset[StepId], settler: Settler) -> PlannedStep
             raise AssertionError(step)
     if step.timeout is None:
         return replace(planned, timeout=longest + STEP_TIMEOUT_DEFAULT)
-    return replace(planned, timeout=settler.moment(step.timeout, step.mark))
+    return replace(planned, timeout=settler.moment(step.timeout, step.mark, least=TIME_MIN))
 
 
 def _fault(step: FaultStep, settler: Settler) -> FaultWork:

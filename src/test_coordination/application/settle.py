@@ -25,6 +25,7 @@ from test_coordination.domain.topology import Topology, UnknownServiceError
 from test_coordination.domain.values import ServiceName, StepId, Value, format_duration
 
 MOMENT_MAX: Final = timedelta(days=1)
+_NO_TIME: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,15 @@ class Settler:
     values: Mapping[str, Fact]
     problems: list[Problem] = field(default_factory=list)
 
-    def moment(self, moment: Moment, mark: Mark, *, most: timedelta = MOMENT_MAX) -> timedelta:
-        """Return the duration that ``moment`` stands for, not negative, ``most`` at most."""
+    def moment(
+        self,
+        moment: Moment,
+        mark: Mark,
+        *,
+        least: timedelta = _NO_TIME,
+        most: timedelta = MOMENT_MAX,
+    ) -> timedelta:
+        """Return the duration that ``moment`` stands for, within ``least`` and ``most``."""
         if isinstance(moment, Expression):
             value = self._value(moment, Kind.DURATION)
             mark = moment.mark
@@ -52,8 +60,9 @@ class Settler:
             value = moment
         if not isinstance(value, timedelta):
             return timedelta(seconds=1)
-        if not timedelta(0) <= value <= most:
-            text = f"a duration of {format_duration(value)}; expected 0s to {format_duration(most)}"
+        if not least <= value <= most:
+            bounds = f"{format_duration(least)} to {format_duration(most)}"
+            text = f"a duration of {format_duration(value)}; expected {bounds}"
             self._refuse(mark, "value.out_of_range", text)
         return value
 

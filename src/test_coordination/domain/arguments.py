@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -95,12 +96,18 @@ def _integer(found: object) -> Value:
 
 
 def _number(found: object, *, percent: bool) -> Value:
-    if not isinstance(found, str):
-        return found if isinstance(found, int | float) else None
-    try:
-        return float(found.removesuffix("%") if percent else found)
-    except ValueError:
+    """Return ``found`` as a finite number; no bound could hold another."""
+    if isinstance(found, str):
+        found = found.removesuffix("%") if percent else found
+    elif not isinstance(found, int | float):
         return None
+    try:
+        number = float(found)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(number):
+        return None
+    return found if isinstance(found, int) else number
 
 
 def _refusal(parameter: Parameter, found: object, services: frozenset[str]) -> str:

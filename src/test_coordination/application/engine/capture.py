@@ -9,9 +9,9 @@ from typing import Final
 
 import anyio
 
-from test_coordination.application.capabilities import ProbeFailedError
 from test_coordination.application.engine.sampler import Probing
 from test_coordination.application.ports import Identities
+from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.evidence import Snapshot
 from test_coordination.domain.topology import Service, StateSource
 from test_coordination.domain.values import ExecutionId, ServiceName, SnapshotId, StepId
@@ -48,7 +48,7 @@ class Camera:
                 with anyio.fail_after(PART_LIMIT.total_seconds()):
                     kind = self.probing.catalogue.probes[source.kind]
                     found = await kind.capture(self.probing.topology, source.parameters)
-            except (ProbeFailedError, TimeoutError) as error:
+            except (CoordinationError, TimeoutError) as error:
                 why = str(error) or f"no answer within {PART_LIMIT.total_seconds():g} s"
                 problems.append(f"{service.name}.{name}: {why}")
             else:

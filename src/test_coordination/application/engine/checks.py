@@ -13,7 +13,12 @@ from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.trial import Look, Trial, plain
 from test_coordination.application.ports import Clock, Expressions, Program
-from test_coordination.domain.events import CheckJudged, SteadyStateLeft, SteadyStateRegained
+from test_coordination.domain.events import (
+    CheckJudged,
+    Event,
+    SteadyStateLeft,
+    SteadyStateRegained,
+)
 from test_coordination.domain.evidence import Finding, Phase, Validation
 from test_coordination.domain.expressions import (
     Expression,
@@ -27,7 +32,7 @@ from test_coordination.domain.plan import PlannedCheck
 from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import StepId
 
-_ASK_AGAIN_S_MAX: Final = 1.0
+_ASK_AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ class Bench:
 
     def look(self, program: Program, check: PlannedCheck, origin: datetime) -> Look | None:
         """Return what the condition is now; None if nothing was seen since ``origin``."""
-        at = self.observations.seen_at(program.names, origin)
+        at = self.observations.seen_at(program.names, origin, now=self.clock.now())
         if at is None:
             return None
         start = origin if check.recent else None
@@ -71,7 +76,7 @@ async def judged(
     trial = Trial(check=check, origin=origin)
     while True:
         look = bench.look(program, check, origin)
-        if look is not None and (trial.last is None or look.at > trial.last.at):
+        if look is not None:
             trial = trial.see(look)
         now = bench.clock.now()
         finding = trial.finding(now)
@@ -81,9 +86,9 @@ async def judged(
 
 
 async def _news(bench: Bench, left: timedelta) -> None:
-    """Return when something new was seen, or when it is time to decide without."""
+    """Return when something new was seen, or when it is time to look or decide without."""
     seconds = left.total_seconds()
-    with anyio.move_on_after(seconds if seconds > 0 else _ASK_AGAIN_S_MAX):
+    with anyio.move_on_after(min(seconds, _ASK_AGAIN_S) if seconds > 0 else _ASK_AGAIN_S):
         await bench.observations.change()
 
 
@@ -91,7 +96,8 @@ class Watch:
     """One condition of the steady state, watched while the steps run.
 
     Leaving it and coming back are recorded. It is judged at the end if its severity is
-    critical: then one moment outside breaks it.
+    critical: then one moment outside breaks it. Looking never waits for the log, or a moment
+    outside could pass unseen while the log is slow.
     """
 
     def __init__(self, bench: Bench, check: PlannedCheck, recorder: Recorder) -> None:
@@ -101,34 +107,55 @@ class Watch:
         self._began = bench.clock.now()
         self._worst: Look | None = None
         self._last: Look | None = None
-        self._scope = anyio.CancelScope()
+        self._program = bench.program(check)
+        self._untold: list[Event] = []
+        self._news = anyio.Event()
+        self._looking = anyio.CancelScope()
+        self._telling = anyio.CancelScope()
 
-    async def run(self) -> None:
-        """Watch until `conclude` is called."""
-        program = self._bench.program(self._check)
-        with self._scope:
+    async def look(self) -> None:
+        """Look each time that something is seen, until `conclude` is called."""
+        with self._looking:
             while True:
-                look = self._bench.look(program, self._check, self._began)
-                if look is not None and (self._last is None or look.at > self._last.at):
-                    await self._see(look)
+                self._see()
                 await self._bench.observations.change()
 
-    async def _see(self, look: Look) -> None:
+    async def tell(self) -> None:
+        """Record what `look` found, until `conclude` is called."""
+        with self._telling:
+            while True:
+                await self._news.wait()
+                self._news = anyio.Event()
+                await self._recorder.record(*self._taken())
+
+    def _see(self) -> None:
+        look = self._bench.look(self._program, self._check, self._began)
+        if look is None:
+            return
         inside = self._last is None or self._last.truth is True
         observed = plain(look.measure.observed) if look.measure else None
         self._last = look
-        if look.truth is not True and inside:
-            event = SteadyStateLeft(check=self._check.id, observed=observed)
-            await self._recorder.record(event)
-        elif look.truth is True and not inside:
-            back = SteadyStateRegained(check=self._check.id, observed=observed)
-            await self._recorder.record(back)
         if look.truth is False and self._worst is None:
             self._worst = look
+        if look.truth is not True and inside:
+            self._note(SteadyStateLeft(check=self._check.id, observed=observed))
+        elif look.truth is True and not inside:
+            self._note(SteadyStateRegained(check=self._check.id, observed=observed))
+
+    def _note(self, event: Event) -> None:
+        self._untold.append(event)
+        self._news.set()
+
+    def _taken(self) -> list[Event]:
+        taken, self._untold = self._untold, []
+        return taken
 
     async def conclude(self) -> None:
         """End the watch, and record the judgement over the whole of it; call it once."""
-        self._scope.cancel()
+        self._looking.cancel()
+        self._telling.cancel()
+        self._see()
+        await self._recorder.record(*self._taken())
         if self._check.severity is not Severity.CRITICAL:
             return
         trial = Trial(check=self._check, origin=self._began, last=self._worst or self._last)

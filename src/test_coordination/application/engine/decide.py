@@ -184,7 +184,8 @@ def _ending(running: list[PlannedStep], execution: Execution) -> Decision:
     """Undo the newest fault first, one after the other; everything else ends at once."""
     faults = [step for step in running if step.fault is not None]
     others = [Cancel(step=step.id) for step in running if step.fault is None]
-    newest = max(faults, key=lambda step: _armed_at(step, execution), default=None)
+    ledger = list(execution.faults)
+    newest = max(faults, key=lambda step: _age(step, ledger), default=None)
     commands: list[Command] = list(others)
     if newest is not None:
         commands.append(Cancel(step=newest.id))
@@ -193,10 +194,9 @@ def _ending(running: list[PlannedStep], execution: Execution) -> Decision:
     return Decision(commands=tuple(commands), wake_at=None, watching=False)
 
 
-def _armed_at(step: PlannedStep, execution: Execution) -> datetime:
-    """Return when a fault was armed; one that is not yet is newer than all that are."""
-    fault = execution.faults.get(step.id)
-    return fault.armed_at if fault else execution.steps[step.id].started_at
+def _age(step: PlannedStep, ledger: list[StepId]) -> int:
+    """Return a fault's place in the ledger; one that is not armed is newer than all that are."""
+    return ledger.index(step.id) if step.id in ledger else len(ledger)
 
 
 def _is_running(step: PlannedStep, execution: Execution) -> bool:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 import anyio
+import anyio.lowlevel
 
 from test_coordination.application.capabilities import Fault
 from test_coordination.domain.errors import CoordinationError
@@ -43,6 +44,18 @@ class UndoTimeoutError(CoordinationError):
 
     def __str__(self) -> str:
         return f"the undo did not finish within {self.limit_s:g} s; run `tcoord undo` to try again"
+
+
+@dataclass(eq=False, kw_only=True)
+class UndoBrokenError(CoordinationError):
+    """An undo broke off in a way that its fault does not know."""
+
+    code: ClassVar[str] = "fault.undo_broken"
+
+    cause: str
+
+    def __str__(self) -> str:
+        return f"the undo broke off on a bug of ours: {self.cause}; please report it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +93,8 @@ async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
 
 
 async def _inject(charge: Charge, receipt: Receipt, record: Record) -> None:
+    # While the receipt was recorded no cancellation could come through; it has its chance here.
+    await anyio.lowlevel.checkpoint_if_cancelled()
     try:
         evidence = await charge.fault.inject(receipt)
     except CoordinationError as error:
@@ -113,4 +128,6 @@ async def _reverted(fault: Fault, receipt: Receipt) -> Facts | CoordinationError
             except CoordinationError as error:
                 failure = error
                 await anyio.sleep(_RETRY_S)
+            except Exception as error:  # noqa: BLE001  part of the border that a step is: what is left in force has to be on record
+                return UndoBrokenError(cause=f"{type(error).__name__}: {error}")
     return failure

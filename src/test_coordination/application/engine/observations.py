@@ -41,19 +41,19 @@ class Observations:
         """Return when something new was seen."""
         await self._changed.wait()
 
-    def seen_at(self, names: Iterable[str], origin: datetime) -> datetime | None:
+    def seen_at(self, names: Iterable[str], origin: datetime, *, now: datetime) -> datetime | None:
         """Return when everything behind ``names`` was last looked at.
 
         None means that one of the probes has not been looked at since ``origin``. Names that
-        no probe is behind are always known.
+        no probe is behind are always known, and as they are ``now``.
         """
-        latest = origin
+        looks = []
         for probe in {probe for name in names if (probe := probe_of(name)) in self._series}:
             samples = self._series[probe].since(origin)
             if not samples:
                 return None
-            latest = max(latest, samples[-1].at)
-        return latest
+            looks.append(samples[-1].at)
+        return max(looks, default=now)
 
     def values(self, names: Iterable[str], *, start: datetime | None) -> Mapping[str, Fact]:
         """Return the values of ``names``, figures over what was sampled from ``start`` on.

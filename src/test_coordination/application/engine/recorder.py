@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 
+from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE, away
 from test_coordination.application.ports import (
     Clock,
     ExecutionLog,
@@ -20,13 +21,8 @@ from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry, Event
 from test_coordination.domain.execution import Execution
 
-STORE_PATIENCE: Final = timedelta(seconds=30)
-"""How long an event waits for a store that is away before its step is given up."""
-
 _PATIENCE_LOST: Final = timedelta(seconds=2)
 """How long later events wait: who waited in vain once has faults to undo, and hurries."""
-
-_RETRY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,28 +80,35 @@ class Recorder:
                 await self._changed.wait()
 
     async def _write(self, events: Sequence[Event]) -> None:
-        now, page = self._stores.clock.now(), None
+        now, page, again = self._stores.clock.now(), None, False
         with anyio.move_on_after(self._patience.total_seconds()):
-            while True:
+            while page is None or self.state is not page.after:
                 try:
                     await self._settle()
-                    if page is not None and self.state is page.after:
-                        return
-                    page = self._folded(events, now)
-                    self._doubt = page
-                    await self._stores.log.append(page.entries, leading_to=page.after)
+                    page = page or self._folded(events, now)
+                    if self.state is not page.after:
+                        await self._append(page, again=again)
                 except StoreUnavailableError:
-                    await anyio.sleep(_RETRY_S)
-                else:
-                    self._accept(page)
-                    self._patience = STORE_PATIENCE
-                    return
+                    again = page is not None
+                    await anyio.sleep(RETRY_S)
+            self._patience = STORE_PATIENCE
+            return
         waited, self._patience = self._patience, _PATIENCE_LOST
-        raise StoreUnavailableError(
-            store="the execution log",
-            doing=f"recording what execution {self.state.id} did",
-            cause=f"it did not come back within {waited.total_seconds():g} s",
-        )
+        raise away(f"recording what execution {self.state.id} did", waited)
+
+    async def _append(self, page: _Page, *, again: bool) -> None:
+        self._doubt = page
+        try:
+            await self._stores.log.append(page.entries, leading_to=page.after)
+        except LogConflictError:
+            if not again:
+                raise
+            # The try before this one may have landed after we had looked for it.
+            await self._settle()
+            if self.state is not page.after:
+                raise
+        else:
+            self._accept(page)
 
     async def _settle(self) -> None:
         """Find out whether an append whose outcome was unknown has landed after all."""

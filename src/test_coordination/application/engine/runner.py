@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import anyio
@@ -23,7 +24,6 @@ from test_coordination.application.engine.decide import (
 from test_coordination.application.engine.sampler import SampleWriter, sample
 from test_coordination.application.engine.steps import LOST, Hands, Performance
 from test_coordination.application.ports import LiveView
-from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import AbortRequested, Noted
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution, Status
@@ -33,11 +33,9 @@ from test_coordination.domain.values import StepId
 GUARD: Final = "the coordinator"
 """Who is named where nobody but the coordinator itself stops an execution."""
 
-_LAST_FLUSH: Final = timedelta(seconds=10)
-
 
 class Runner:
-    """Carries one execution from wherever its log stands to its end."""
+    """Carries one execution that has just been started to its end."""
 
     def __init__(self, plan: Plan, hands: Hands, live: LiveView) -> None:
         self._plan = plan
@@ -46,14 +44,14 @@ class Runner:
         self._recorder = hands.recorder
         self._under_way: dict[StepId, Performance] = {}
         self._watches: list[Watch] | None = None
-        self._lost: CoordinationError | None = None
+        self._failure: Exception | None = None
         self._told = False
 
     async def run(self) -> Execution:
         """Return the execution as it ended.
 
         Every fault is undone by the time this returns or raises, also when it is cancelled, or
-        is on record as residue.
+        is on record as residue. What goes wrong in one of its tasks is raised as it is.
 
         Raises:
             LogConflictError: another worker has taken the execution over.
@@ -64,15 +62,16 @@ class Runner:
         )
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(writer.run)
+                group.start_soon(self._guarded, group, writer.run)
                 self._start_probes(group, writer)
                 await self._guarded(group, lambda: self._loop(group))
                 group.cancel_scope.cancel()
         finally:
-            with anyio.move_on_after(_LAST_FLUSH.total_seconds(), shield=True):
+            with anyio.CancelScope(shield=True):
                 await writer.flush()
-        if self._lost is not None:
-            raise self._lost
+        if self._failure is not None:
+            raise self._failure
+        await self._tell_loss(writer)
         return self._recorder.state
 
     def _start_probes(self, group: TaskGroup, writer: SampleWriter) -> None:
@@ -81,14 +80,15 @@ class Runner:
             self._hands.bench.observations.add(taken)
 
         for probe in self._plan.probes:
-            group.start_soon(sample, probe, self._hands.probing, see)
+            looking = partial(sample, probe, self._hands.probing, see)
+            group.start_soon(self._guarded, group, looking)
 
     async def _guarded(self, group: TaskGroup, act: Callable[[], Awaitable[None]]) -> None:
-        """Do ``act``; if the log is lost to us, end everything else, which undoes the faults."""
+        """Do ``act``; if it fails, end everything else, which undoes the faults."""
         try:
             await act()
-        except LOST as error:
-            self._lost = self._lost or error
+        except Exception as error:  # noqa: BLE001  `run` raises it: a task group would wrap it
+            self._failure = self._failure or error
             group.cancel_scope.cancel()
 
     async def _loop(self, group: TaskGroup) -> None:
@@ -110,10 +110,13 @@ class Runner:
                 self._under_way[step].over.set()
             case Cancel(step=step):
                 self._under_way[step].scope.cancel()
+                self._hold_back()
             case Stop(reason=reason):
                 await self._recorder.record(AbortRequested(reason=reason, by=GUARD))
             case Conclude():
-                await self._recorder.record(*conclusion(self._plan, self._recorder.state))
+                # A step that was begun and is not in the log would write to it after its end.
+                if not self._hold_back():
+                    await self._recorder.record(*conclusion(self._plan, self._recorder.state))
 
     def _begin(self, step: StepId, group: TaskGroup) -> None:
         if step not in self._under_way:
@@ -121,13 +124,22 @@ class Runner:
             self._under_way[step] = performance
             group.start_soon(self._guarded, group, performance.run)
 
+    def _hold_back(self) -> bool:
+        """Cancel the steps whose start is not in the log yet; tell whether there are any."""
+        known = self._recorder.state.steps
+        early = [begun for step, begun in self._under_way.items() if step not in known]
+        for performance in early:
+            performance.scope.cancel()
+        return bool(early)
+
     async def _watch(self, group: TaskGroup, *, on: bool) -> None:
         """Watch the steady state from the first step on until the last one is over."""
         if on and self._watches is None:
             bench = self._hands.bench
             self._watches = [Watch(bench, check, self._recorder) for check in self._plan.watched]
             for watch in self._watches:
-                group.start_soon(self._guarded, group, watch.run)
+                group.start_soon(self._guarded, group, watch.look)
+                group.start_soon(self._guarded, group, watch.tell)
         elif not on and self._watches:
             watches, self._watches = self._watches, []
             for watch in watches:
@@ -138,3 +150,10 @@ class Runner:
         if trouble and not self._told:
             self._told = True
             await self._recorder.record(Noted(text=trouble))
+
+    async def _tell_loss(self, writer: SampleWriter) -> None:
+        """Note how many samples nobody will find; without a store that is not known either."""
+        if writer.lost:
+            text = f"{writer.lost} samples are lost: they could not be stored in time"
+            with suppress(*LOST):
+                await self._recorder.record(Noted(text=text))

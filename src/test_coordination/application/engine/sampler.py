@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 import anyio
 
-from test_coordination.application.capabilities import Catalogue, Probe, ProbeFailedError
+from test_coordination.application.capabilities import Catalogue, Probe
 from test_coordination.application.ports import Clock, Evidence, LiveView
-from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.plan import PlannedProbe
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ExecutionId
 
 FLUSH_EVERY: Final = timedelta(milliseconds=500)
+FLUSH_LIMIT: Final = timedelta(seconds=10)
 UNSAVED_MAX: Final = 100_000
 """How many samples wait in memory for a store that is away; the oldest are dropped first."""
 
@@ -34,16 +37,32 @@ class Probing:
 async def sample(probe: PlannedProbe, probing: Probing, see: Callable[[Sample], None]) -> None:
     """Take a sample every ``probe.every``, counted from the first one, until cancelled.
 
-    A look that takes longer than that costs the samples that would have begun meanwhile.
+    A look that takes longer than that costs the samples that would have begun meanwhile. A
+    probe that cannot be opened, or breaks, gives a missing sample and is opened again.
     """
     kind, clock = probing.catalogue.probes[probe.kind], probing.clock
-    async with kind.open(probing.topology, probe.parameters, timeout=probe.timeout) as reader:
-        start, turn = clock.now(), 0
-        while True:
-            see(await _look(probe, reader, clock))
-            elapsed = clock.now() - start
-            turn = max(turn + 1, -(-elapsed // probe.every))
-            await anyio.sleep(max(0.0, (turn * probe.every - elapsed).total_seconds()))
+    while True:
+        at = clock.now()
+        try:
+            async with kind.open(
+                probing.topology, probe.parameters, timeout=probe.timeout
+            ) as reader:
+                await _keep_looking(probe, reader, clock, see=see)
+        except Exception as error:  # noqa: BLE001  a border, as a step is: see `_why`
+            took = clock.now() - at
+            see(Sample(probe=probe.name, at=at, took=took, error=_why(error, probe)))
+        await anyio.sleep(probe.every.total_seconds())
+
+
+async def _keep_looking(
+    probe: PlannedProbe, reader: Probe, clock: Clock, *, see: Callable[[Sample], None]
+) -> None:
+    start, turn = clock.now(), 0
+    while True:
+        see(await _look(probe, reader, clock))
+        elapsed = clock.now() - start
+        turn = max(turn + 1, -(-elapsed // probe.every))
+        await anyio.sleep(max(0.0, (turn * probe.every - elapsed).total_seconds()))
 
 
 async def _look(probe: PlannedProbe, reader: Probe, clock: Clock) -> Sample:
@@ -51,10 +70,20 @@ async def _look(probe: PlannedProbe, reader: Probe, clock: Clock) -> Sample:
     try:
         with anyio.fail_after(probe.timeout.total_seconds()):
             fields = await reader.read()
-    except (ProbeFailedError, TimeoutError) as error:
-        reason = str(error) or f"no answer within {probe.timeout.total_seconds():g} s"
-        return Sample(probe=probe.name, at=at, took=clock.now() - at, error=reason)
+    except Exception as error:  # noqa: BLE001  a border, as a step is: see `_why`
+        return Sample(probe=probe.name, at=at, took=clock.now() - at, error=_why(error, probe))
     return Sample(probe=probe.name, at=at, took=clock.now() - at, fields=fields)
+
+
+def _why(error: Exception, probe: PlannedProbe) -> str:
+    """Return why there is nothing; a bug in a probe must not end the steps beside it."""
+    match error:
+        case CoordinationError():
+            return str(error) or error.code
+        case TimeoutError():
+            return f"no answer within {probe.timeout.total_seconds():g} s"
+        case _:
+            return f"a bug of ours: {type(error).__name__}: {error}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,22 +91,26 @@ class SampleWriter:
     """Collects samples and stores them a few times a second.
 
     A store that is away delays them; what does not fit into memory by then is dropped, oldest
-    first, and counted.
+    first, and counted among the ``lost``.
     """
 
     execution: ExecutionId
     evidence: Evidence
     live: LiveView
-    dropped: int = 0
-    _waiting: list[Sample] = field(default_factory=list)
+    _dropped: int = 0
+    _unseen: list[Sample] = field(default_factory=list)
+    _waiting: deque[Sample] = field(default_factory=deque)
+
+    @property
+    def lost(self) -> int:
+        """Return how many samples will never be stored, if no further flush comes."""
+        return self._dropped + len(self._waiting)
 
     def add(self, sample: Sample) -> None:
-        """Take ``sample`` over; it is stored with the next flush."""
+        """Take ``sample`` over; it is shown and stored with the next flush."""
+        self._unseen.append(sample)
         self._waiting.append(sample)
-        excess = len(self._waiting) - UNSAVED_MAX
-        if excess > 0:
-            del self._waiting[:excess]
-            self.dropped += excess
+        self._trim()
 
     async def run(self) -> None:
         """Flush until cancelled."""
@@ -85,14 +118,25 @@ class SampleWriter:
             await anyio.sleep(FLUSH_EVERY.total_seconds())
             await self.flush()
 
-    async def flush(self) -> Sequence[Sample]:
-        """Store what was collected; return what could not be stored and waits on."""
-        batch, self._waiting = self._waiting, []
-        if batch:
-            self.live.publish_samples(self.execution, batch)
-            try:
-                with anyio.CancelScope(shield=True):
+    async def flush(self) -> None:
+        """Show what is new and store what waits; what is not stored in time waits on.
+
+        Being cut short costs nothing: a sample that is stored twice is kept once.
+        """
+        unseen, self._unseen = self._unseen, []
+        if unseen:
+            self.live.publish_samples(self.execution, unseen)
+        batch, self._waiting = tuple(self._waiting), deque()
+        try:
+            with anyio.move_on_after(FLUSH_LIMIT.total_seconds()), suppress(StoreUnavailableError):
+                if batch:
                     await self.evidence.add_samples(self.execution, batch)
-            except StoreUnavailableError:
-                self._waiting = batch + self._waiting
-        return self._waiting
+                batch = ()
+        finally:
+            self._waiting.extendleft(reversed(batch))
+            self._trim()
+
+    def _trim(self) -> None:
+        while len(self._waiting) > UNSAVED_MAX:
+            self._waiting.popleft()
+            self._dropped += 1

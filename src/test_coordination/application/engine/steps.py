@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import ClassVar, Final
 
 import anyio
+import anyio.lowlevel
 
 from test_coordination.application.capabilities import Catalogue
 from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.checks import Bench, judged
 from test_coordination.application.engine.decide import PHASES
 from test_coordination.application.engine.ledger import Charge, held
+from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.sampler import Probing
 from test_coordination.application.ports import Evidence, LogConflictError
@@ -104,17 +107,19 @@ class Performance:
     async def _done(self) -> StepEnded:
         step = self.step.id
         try:
-            with self.scope, anyio.fail_after(self.step.timeout.total_seconds()):
+            with self.scope, anyio.move_on_after(self.step.timeout.total_seconds()) as limit:
+                await anyio.lowlevel.checkpoint_if_cancelled()
                 return StepEnded(step=step, outcome=Outcome.DONE, facts=await self._work())
-        except TimeoutError:
-            limit = format_duration(self.step.timeout)
-            return self._failed(f"it was not done within its timeout of {limit}", "step.timeout")
+            if limit.cancelled_caught:
+                said = format_duration(self.step.timeout)
+                return self._failed(f"it was not done within its timeout of {said}", "step.timeout")
         except LOST:
             raise
         except CoordinationError as error:
             return self._failed(str(error), error.code)
         except Exception as error:  # noqa: BLE001  a step is one of the three borders: a bug in it must not leave the other steps' faults in force
-            return self._failed(f"a bug of ours: {type(error).__name__}: {error}", "internal")
+            bug = _first(error)
+            return self._failed(f"a bug of ours: {type(bug).__name__}: {bug}", "internal")
         return StepEnded(step=step, outcome=Outcome.CANCELLED, error="the execution was stopped")
 
     def _failed(self, reason: str, code: str) -> StepEnded:
@@ -155,7 +160,8 @@ class Performance:
         hands, step = self.hands, self.step.id
         execution = hands.recorder.state.id
         snapshot = await hands.camera.take(work.services, execution=execution, step=step)
-        await hands.evidence.add_snapshot(snapshot)
+        store = partial(hands.evidence.add_snapshot, snapshot)
+        await patiently(store, doing=f"storing what step {step!r} captured")
         hands.bench.observations.add_snapshot(step, snapshot)
         taken = SnapshotTaken(step=step, snapshot=snapshot.id, services=work.services)
         await hands.recorder.record(taken)
@@ -181,3 +187,10 @@ class Performance:
             if fault is not None and fault.reverted_at is not None:
                 return fault.reverted_at
         return state.steps[self.step.id].started_at
+
+
+def _first(error: Exception) -> Exception:
+    """Return the first of what a group of tasks raised; the group itself says nothing."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import anyio
 
 from test_coordination.application.capabilities import Fault
 from test_coordination.application.engine.decide import conclusion
@@ -16,6 +18,7 @@ from test_coordination.application.ports import (
     Worker,
     Workers,
 )
+from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import ExecutionTakenOver, FaultArmed, FaultRevertFailed
 from test_coordination.domain.execution import Execution, FaultState, Status
 from test_coordination.domain.values import ExecutionId, WorkerId
@@ -23,45 +26,65 @@ from test_coordination.domain.values import ExecutionId, WorkerId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a sweep did to one execution; ``left`` are the faults that it could not undo."""
+    """What a sweep did to one execution; ``left`` are the faults that it could not undo.
+
+    ``trouble`` says why nothing could be done at all, as with a log that is damaged.
+    """
 
     execution: ExecutionId
     scenario: str
     undone: tuple[FaultState, ...]
     left: tuple[FaultState, ...]
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
-    """Undoes what dead workers left; any number of them may sweep at once."""
+    """Undoes what dead workers left; any number of them may sweep at once.
+
+    ``busy`` are the executions that this worker is at, now.
+    """
 
     stores: Stores
     workers: Workers
     machine: Machine
     faults: Mapping[str, Fault]
     me: WorkerId
+    busy: Container[ExecutionId] = frozenset()
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def sweep(self, *, again: bool = False) -> Sequence[Swept]:
         """Undo and end every execution whose worker is dead; return what was done.
 
-        With ``again`` the faults that this worker has left as residue are tried once more. An
+        So is one that this worker began and is not at any more, because it lost the log. With
+        ``again`` the faults that were left as residue, by whomever, are tried once more. An
         execution that another sweeper takes first is left to it.
+
+        Raises:
+            StoreUnavailableError: the stores cannot be read or written; what is left undone is
+                found by the next sweep.
         """
-        living = {worker.id: worker for worker in await self.workers.all()}
-        silent = frozenset(await self.workers.silent())
-        swept: list[Swept] = []
-        for record in await self.stores.log.unsettled():
-            if record.worker == self.me:
+        async with self._turn:
+            # Executions before workers: who has one is registered by then, or has left.
+            records = await self.stores.log.unsettled()
+            living = {worker.id: worker for worker in await self.workers.all()}
+            silent = frozenset(await self.workers.silent())
+            swept: list[Swept] = []
+            for record in records:
                 residue = again and record.status is Status.FINISHED
                 why = "what was left is tried again" if residue else ""
-            else:
-                why = self._death(living.get(record.worker), silent)
-            if why and (done := await self._take(record, why)) is not None:
-                swept.append(done)
-        return swept
+                why = why or self._abandoned(record, living.get(record.worker), silent)
+                if why and (done := await self._take(record, why)) is not None:
+                    swept.append(done)
+            return swept
 
-    def _death(self, holder: Worker | None, silent: frozenset[WorkerId]) -> str:
-        """Return why a worker cannot be at its executions any more; empty if it may be."""
+    def _abandoned(
+        self, record: ExecutionRecord, holder: Worker | None, silent: frozenset[WorkerId]
+    ) -> str:
+        """Return why nobody can be at an execution any more; empty if somebody may be."""
+        if record.worker == self.me:
+            gone = record.id not in self.busy and record.status is not Status.FINISHED
+            return "its worker could not write its log and gave it up" if gone else ""
         if holder is None:
             return "its worker has left"
         if self.machine.is_dead(holder):
@@ -77,9 +100,22 @@ class Sweeper:
             return await self._settle(record, why)
         except LogConflictError:
             return None
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  a border: one damaged log must not keep the faults of the others in force
+            trouble = f"{type(error).__name__}: {error}"
+            return Swept(
+                execution=record.id,
+                scenario=record.scenario_name,
+                undone=(),
+                left=(),
+                trouble=trouble,
+            )
 
-    async def _settle(self, record: ExecutionRecord, why: str) -> Swept:
+    async def _settle(self, record: ExecutionRecord, why: str) -> Swept | None:
         state = Execution.of(record.id, await self.stores.log.read(record.id))
+        if state.status is Status.FINISHED and not state.outstanding:
+            return None  # it has ended since its record was read
         recorder = Recorder(self.stores, record, state)
         if state.status is not Status.FINISHED:
             await recorder.record(ExecutionTakenOver(worker=self.me, reason=why))

@@ -33,36 +33,36 @@ class Trial:
     """A check on its way to a finding.
 
     ``origin`` is when its time began to count; ``since`` when the present stretch of truth
-    began. A missing value ends a stretch as a false one does: truth that was not seen does not
-    count.
+    began, and ``before`` the look before that. ``first`` is the first look at which there was a
+    value. A missing value ends a stretch as a false one does, for truth that was not seen does
+    not count; but only what was seen to be false is broken.
     """
 
     check: PlannedCheck
     origin: datetime
     since: datetime | None = None
+    before: Look | None = None
     first: Look | None = None
     last: Look | None = None
 
     def see(self, look: Look) -> Trial:
         """Return the trial after ``look``; looks come in the order of time."""
-        since = (self.since or look.at) if look.truth else None
         if self._given_up():
             return self
+        since = (self.since or look.at) if look.truth else None
+        before = self.last if self.since is None else self.before
         first = self.first or (look if look.truth is not None else None)
-        return replace(self, since=since, first=first, last=look)
+        return replace(self, since=since, before=before, first=first, last=look)
 
     def finding(self, now: datetime) -> Finding | None:
         """Return the finding that is certain at ``now``; None while it is open."""
         if self._held():
             return Finding.HELD
         if self._given_up():
-            return Finding.BROKEN
-        if self._in_time():
+            return Finding.BROKEN if self._was_seen_in_time() else Finding.INCONCLUSIVE
+        if self._in_time() or now < self.decided_by():
             return None
-        if now < self.decided_by():
-            return None
-        missing = self.last is None or self.last.truth is None
-        return Finding.INCONCLUSIVE if missing else Finding.BROKEN
+        return Finding.BROKEN if self._was_false() else Finding.INCONCLUSIVE
 
     def decided_by(self) -> datetime:
         """Return when to ask again even if no further look is had."""
@@ -87,6 +87,15 @@ class Trial:
         if self.check.within is None:
             return True
         return self.last.at > self.origin + self.check.within
+
+    def _was_seen_in_time(self) -> bool:
+        assert self.first is not None, "it was seen to be false"
+        return self.check.within is None or self.first.at <= self.origin + self.check.within
+
+    def _was_false(self) -> bool:
+        """Tell whether the condition was seen to be false last, or just before it came true."""
+        seen = self.last if self.since is None else self.before
+        return seen is not None and seen.truth is False
 
     def validation(
         self, finding: Finding, now: datetime, *, phase: Phase, step: StepId | None
@@ -123,7 +132,7 @@ class Trial:
             return f"{seen}{limit}{held}"
         if finding is Finding.BROKEN:
             return f"{seen}{limit}{held}, which was not the case"
-        if self.last is None:
+        if self.last is None or self.last.truth is not None:
             return f"nothing was sampled{limit or ' in time'}, so it could not be judged"
         return f"{self.last.reason or 'a value was missing'}, so it could not be judged"
 

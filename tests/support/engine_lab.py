@@ -1,0 +1,154 @@
+"""A coordinator on memory and virtual time, over a world that can be broken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from support.engine_fakes import Kit, NumberedIdentities, OneMachine
+from support.engine_stores import ShakyEvidence, ShakyLog, WatchedLiveView
+from support.virtual_time import LoopClock
+from test_coordination.adapters.documents.scenario import ScenarioReader
+from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.adapters.memory.workers import MemoryWorkers
+from test_coordination.application.coordinator import Coordinator, coordinating
+from test_coordination.application.engine.recorder import Stores
+from test_coordination.application.engine.sweep import Sweeper
+from test_coordination.application.world import World
+from test_coordination.domain.errors import Mark
+from test_coordination.domain.events import Event
+from test_coordination.domain.execution import Execution
+from test_coordination.domain.expressions import Expression
+from test_coordination.domain.topology import Address, Invariant, Service, StateSource, Topology
+from test_coordination.domain.values import CheckId, ExecutionId, ServiceName, Value, WorkerId
+
+EXPRESSIONS = CelExpressions()
+"""One for all tests: it remembers what it has compiled."""
+
+MARK = Mark("lab.yaml", 1, 1)
+
+
+def service(name: str, *, port: int = 0, protect: bool = False, **state: str) -> Service:
+    return Service(
+        name=ServiceName(name),
+        mark=MARK,
+        command=("true",),
+        ports={"http": Address(host="127.0.0.1", port=port)} if port else {},
+        protect=protect,
+        state={
+            part: StateSource(kind="dial", parameters={"dial": dial})
+            for part, dial in state.items()
+        },
+    )
+
+
+def topology() -> Topology:
+    """Return a system of three services; the vault is protected."""
+    services = [
+        service("shop", port=80, stock="stock", orders="orders"),
+        service("bank", port=81, money="money"),
+        service("vault", protect=True),
+    ]
+    return Topology(
+        name="lab",
+        file="lab.yaml",
+        directory="/nowhere",
+        services={each.name: each for each in services},
+        invariants=(
+            Invariant(
+                id=CheckId("stocked"),
+                expression=Expression(text="services.shop.stock.value >= 1.0", mark=MARK),
+            ),
+        ),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Lab:
+    """Everything that a coordinator stands on, and a look behind it."""
+
+    kit: Kit = field(default_factory=Kit.new)
+    log: ShakyLog = field(default_factory=ShakyLog)
+    evidence: ShakyEvidence = field(default_factory=ShakyEvidence)
+    machine: OneMachine = field(default_factory=OneMachine)
+    identities: NumberedIdentities = field(default_factory=NumberedIdentities)
+    clock: LoopClock = field(default_factory=LoopClock)
+    scenarios: MemoryScenarioStore = field(default_factory=MemoryScenarioStore)
+    live: WatchedLiveView = field(init=False)
+    workers: MemoryWorkers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.live = WatchedLiveView(self.clock)
+        self.workers = MemoryWorkers(self.clock, self.log)
+
+    def world(self, system: Topology | None = None) -> World:
+        known = self.kit.catalogue()
+        return World(
+            stores=Stores(log=self.log, live=self.live, clock=self.clock),
+            scenarios=self.scenarios,
+            evidence=self.evidence,
+            workers=self.workers,
+            machine=self.machine,
+            identities=self.identities,
+            reader=ScenarioReader(known, EXPRESSIONS),
+            expressions=EXPRESSIONS,
+            catalogue=known,
+            system=system or topology(),
+        )
+
+    def sweeper(self, me: int, *, busy: frozenset[ExecutionId] = frozenset()) -> Sweeper:
+        return Sweeper(
+            stores=self.world().stores,
+            workers=self.workers,
+            machine=self.machine,
+            faults=self.kit.catalogue().faults,
+            me=WorkerId(NumberedIdentities(me).new()),
+            busy=busy,
+        )
+
+    @asynccontextmanager
+    async def coordinator(self) -> AsyncGenerator[Coordinator]:
+        async with coordinating(self.world()) as coordinator:
+            yield coordinator
+
+    async def run(self, text: str, parameters: Mapping[str, Value] | None = None) -> Execution:
+        """Return how the scenario in ``text`` ended."""
+        async with self.coordinator() as coordinator:
+            execution = await start(coordinator, text, parameters)
+            return await coordinator.execution_result(execution)
+
+    async def state(self, execution: ExecutionId) -> Execution:
+        """Return what the log says of an execution."""
+        return Execution.of(execution, await self.log.read(execution))
+
+    async def logged(self, execution: ExecutionId) -> list[Event]:
+        return [entry.event for entry in await self.log.read(execution)]
+
+    async def newest(self) -> ExecutionId:
+        return (await self.log.recent(limit=1))[0].id
+
+
+def document(body: str, *, name: str = "story") -> str:
+    """Return a scenario of one probe, ``p``, and what ``body`` adds."""
+    return f"scenario: {name}\nversion: 1\n{body}"
+
+
+PROBE = "probes: {p: {dial: {dial: p}, every: 1s}}\n"
+"""One probe, ``p``, that looks once a second."""
+
+
+async def start(
+    coordinator: Coordinator, text: str, parameters: Mapping[str, Value] | None = None
+) -> ExecutionId:
+    """Store the scenario in ``text`` and begin it."""
+    scenario = await coordinator.create_scenario(text)
+    return await coordinator.execute_scenario(scenario, parameters, requested_by="ann")
+
+
+async def until(moment_s: float) -> None:
+    """Return at that second of the test."""
+    await anyio.sleep(max(0.0, moment_s - anyio.current_time()))
