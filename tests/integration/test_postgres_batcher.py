@@ -20,6 +20,11 @@ def new_append(story: Story | None = None) -> Append:
     return Append(entries=story.begin(), leading_to=story.state)
 
 
+@pytest.fixture
+def one_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher, "HANDS", 1)
+
+
 class Writer:
     """Writes when the gate is open, and remembers each batch."""
 
@@ -44,6 +49,7 @@ class Writer:
         return frozenset(identities) - self.refused
 
 
+@pytest.mark.usefixtures("one_hand")
 async def test_what_comes_while_a_batch_is_written_is_the_next_batch() -> None:
     writer = Writer()
 
@@ -58,6 +64,26 @@ async def test_what_comes_while_a_batch_is_written_is_the_next_batch() -> None:
     assert [len(batch) for batch in writer.batches] == [1, 50]
 
 
+async def test_while_one_batch_waits_another_is_written_but_never_of_the_same_log() -> None:
+    writer = Writer()
+    story = Story(new_record(new_scenario()))
+    first = new_append(story)
+    second = Append(entries=story.fault(), leading_to=story.state)
+
+    async with open_batcher(writer) as appends, anyio.create_task_group() as group:
+        group.start_soon(appends.append, first)
+        await writer.begun.wait()
+        group.start_soon(appends.append, second)
+        await anyio.wait_all_tasks_blocked()
+        alone = len(writer.batches)
+        group.start_soon(appends.append, new_append())
+        await anyio.wait_all_tasks_blocked()
+        writer.gate.set()
+
+    assert alone == 1
+    assert sum(map(len, writer.batches)) == 3
+
+
 async def test_a_conflict_is_told_to_its_own_caller_only() -> None:
     writer = Writer()
     writer.gate.set()
@@ -70,6 +96,7 @@ async def test_a_conflict_is_told_to_its_own_caller_only() -> None:
             await appends.append(lost)
 
 
+@pytest.mark.usefixtures("one_hand")
 async def test_one_caller_s_bug_does_not_fail_the_others() -> None:
     writer = Writer()
     bad = new_append()
@@ -106,6 +133,7 @@ async def test_an_outage_is_told_to_everybody_and_work_goes_on_after_it() -> Non
         await appends.append(new_append())
 
 
+@pytest.mark.usefixtures("one_hand")
 async def test_a_caller_that_is_cancelled_leaves_the_batch_undisturbed() -> None:
     writer = Writer()
     done = anyio.Event()

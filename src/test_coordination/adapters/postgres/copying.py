@@ -46,11 +46,16 @@ HEADS: Final = {event: _head(kind) for kind, event in EVENTS.items()}
 
 async def copied(logs: Sequence[tuple[UUID, Sequence[Entry]]]) -> AsyncIterator[bytes]:
     """Yield the file that COPY reads; each piece is made while the server works on the last."""
-    yield HEADER
+    piece, rows = [HEADER], 0
     for execution, entries in logs:
         for start in range(0, len(entries), CHUNK_ROWS):
-            yield _rows(execution.bytes, entries[start : start + CHUNK_ROWS])
-    yield TRAILER
+            some = entries[start : start + CHUNK_ROWS]
+            piece.append(_rows(execution.bytes, some))
+            rows += len(some)
+            if rows >= CHUNK_ROWS:
+                yield b"".join(piece)
+                piece, rows = [], 0
+    yield b"".join([*piece, TRAILER])
 
 
 def _rows(key: bytes, entries: Sequence[Entry]) -> bytes:
