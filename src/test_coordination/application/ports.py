@@ -140,7 +140,11 @@ class ExecutionLog(Protocol):
     """The append-only record of what executions did: the one source of truth about them."""
 
     async def create(self, record: ExecutionRecord) -> None:
-        """Keep a new execution whose log is empty; repeating the very same call is safe."""
+        """Keep a new execution whose log is empty; repeating the very same call is safe.
+
+        Raises:
+            NotFoundError: its scenario is not stored.
+        """
         ...
 
     async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
