@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from support.probes_scene import audited
 from support.stores_servers import Urls
 from test_coordination.adapters.machine import SystemClock
 from test_coordination.adapters.memory.evidence import MemoryEvidence
@@ -19,6 +20,8 @@ from test_coordination.adapters.postgres.pool import open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import PostgresWorkers
 from test_coordination.application.ports import Evidence, ExecutionLog, ScenarioStore, Workers
+
+__all__ = ["audited"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
