@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Final, NoReturn, TypeVar
@@ -25,15 +26,32 @@ EXIT_INVALID: Final = 2
 EXIT_COULD_NOT_RUN: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
+ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""What ends the program besides Ctrl-C: somebody's wish, and a terminal that is closed."""
+
 Result = TypeVar("Result")
 
 
 def carried_out(job: Callable[[], Coroutine[None, None, Result]]) -> Result:
-    """Run ``job`` to its end and return its result; errors end the program with their text."""
+    """Run ``job`` to its end and return its result; errors end the program with their text.
+
+    Who ends the program from outside cancels ``job``, which then cleans up.
+    """
+    for number in ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them on purpose
+            signal.signal(number, _like_ctrl_c)
     try:
         return anyio.run(job)
     except CoordinationError as error:
         refuse(error)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _like_ctrl_c(number: int, frame: object) -> None:
+    del number, frame
+    signal.raise_signal(signal.SIGINT)
 
 
 def refuse(error: CoordinationError) -> NoReturn:

@@ -16,7 +16,7 @@ from test_coordination.application.coordinator import Coordinator
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.values import ExecutionId, Value
-from test_coordination.interfaces.cli.exits import EXIT_INTERRUPTED, EXIT_STATUS
+from test_coordination.interfaces.cli.exits import ENDING, EXIT_INTERRUPTED, EXIT_STATUS
 from test_coordination.interfaces.cli.program import Program
 from test_coordination.interfaces.cli.progress import progress, say_verdict
 
@@ -72,7 +72,8 @@ async def _listen(
     coordinator: Coordinator, execution: ExecutionId, interruptions: Interruptions
 ) -> None:
     """Stop the execution at the first Ctrl-C; at the next ones say what is still going on."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    with anyio.open_signal_receiver(signal.SIGINT, *ending) as signals:
         async for _ in signals:
             interruptions.count += 1
             if interruptions.count == 1:
