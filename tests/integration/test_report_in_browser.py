@@ -52,7 +52,7 @@ async def test_every_report_shows_its_verdict_and_asks_for_nothing(
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, 760, DESK])
+@pytest.mark.parametrize("width", [PHONE, 760, 980, DESK])
 async def test_a_report_fits_its_window_and_is_no_empty_sheet(
     tab: Tab, tmp_path: Path, *, width: int, dark: bool
 ) -> None:

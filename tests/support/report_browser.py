@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any, Final
 
 import aiohttp
@@ -109,7 +110,7 @@ class Tab:
 async def browsing(profile: Path) -> AsyncGenerator[Tab]:
     """Start a browser with a profile of its own; it is gone at the end."""
     command = [installed(), *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
-    async with await anyio.open_process(command, stdout=None, stderr=None) as process:
+    async with await anyio.open_process(command, stdout=DEVNULL, stderr=DEVNULL) as process:
         try:
             address = await _address(profile / "DevToolsActivePort", process)
             async with (

@@ -174,4 +174,5 @@ def test_monstrous_markdown_is_cut_and_its_text_stays_text() -> None:
     assert "<script" not in text
     assert "<img" not in text
     assert "](javascript" not in text
+    assert "`" not in text
     assert columns <= {6, 7, 9}

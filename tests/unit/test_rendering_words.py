@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.report_monster import HOSTILE
@@ -140,13 +140,21 @@ def test_an_axis_has_few_round_ticks_within_its_span(span_s: float, most: int) -
     assert len({label for _, label in ticks}) == len(ticks)
 
 
-@given(st.lists(st.floats(-1e12, 1e12), min_size=1))
-def test_a_scale_holds_every_value(values: list[float]) -> None:
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False)))
+@example([5e-324])
+@example([4.0, -5e-324])
+@example([1e9, 1e9 + 1e-7])
+@example([-1e308, 1e308])
+def test_a_scale_holds_every_value_that_a_probe_may_read(values: list[float]) -> None:
     scale = ValueAxis.over(values, top=0, bottom=100)
+    least, most = min(values, default=0), max(values, default=0)
+    slack = 1e-6 * max(abs(least), abs(most), 1e-200)
 
-    assert scale.low <= min(values) + 1e-6 * abs(min(values))
-    assert scale.high >= max(values) - 1e-6 * abs(max(values))
     assert 2 <= len(scale.ticks()) <= 8
+    assert all(0 <= scale.y(value) <= 100 for value in values)
+    assert max(abs(least), abs(most)) > 1e200 or (
+        scale.low <= least + slack and scale.high >= most - slack
+    )
 
 
 @given(st.text(max_size=200), st.floats(30, 400))

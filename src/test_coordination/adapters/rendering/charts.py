@@ -20,6 +20,9 @@ _LONGER: Final = (120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 
 MINUTES_FROM_S: Final = 300
 HOURS_FROM_S: Final = 7200
 FLAT_SHARE: Final = 0.6
+SPAN_SHARE_MIN: Final = 1e-9
+VALUE_MIN: Final = 1e-200  # below and above these, the arithmetic of a scale itself breaks
+VALUE_MAX: Final = 1e200
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +132,13 @@ class ValueAxis:
     @classmethod
     def over(cls, values: Sequence[float], *, top: float, bottom: float) -> ValueAxis:
         """Return an axis with round ends that holds ``values``, and 0 unless that flattens them."""
-        least, most = (min(values), max(values)) if values else (0.0, 1.0)
-        if least >= 0 and least <= FLAT_SHARE * most:
-            least = 0.0
-        if most == least == 0:
+        bounded = [min(max(value, -VALUE_MAX), VALUE_MAX) for value in values] or [0.0]
+        least, most = min(bounded), max(bounded)
+        if max(abs(least), abs(most)) < VALUE_MIN:
             return cls(low=0, high=1, step=1, top=top, bottom=bottom)
-        if most <= least:
+        if 0 <= least <= FLAT_SHARE * most:
+            least = 0.0
+        if most - least <= SPAN_SHARE_MIN * max(abs(least), abs(most)):
             least, most = sorted((0.0, most * 1.25))
         step = _round_step((most - least) / 3)
         low, high = math.floor(least / step) * step, math.ceil(most / step) * step

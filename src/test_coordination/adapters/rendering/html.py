@@ -12,7 +12,7 @@ from test_coordination.adapters.rendering.figures import (
     verdict_reason,
     verdict_word,
 )
-from test_coordination.adapters.rendering.layout import NARROW, WIDE
+from test_coordination.adapters.rendering.layout import LAYOUTS
 from test_coordination.adapters.rendering.logbook import LINES_MAX, both_ends, line
 from test_coordination.adapters.rendering.passages import (
     TEXT_MAX,
@@ -74,7 +74,7 @@ def render_html(report: TestReport) -> bytes:
         ended=instant(report.ended_at),
         figures=figures(report),
         findings={finding.value: word for finding, word in FINDINGS.items()},
-        drawings=[timeline(report, drawn, layout) for layout in (WIDE, NARROW)],
+        drawings=[timeline(report, drawn, layout) for layout in LAYOUTS],
         legend=legend(report, drawn),
         not_drawn=drawn.left_out,
         checks=check_rows(report),

@@ -1,4 +1,4 @@
-"""Where things go on a timeline: one sheet for screens and paper, one for phones."""
+"""Where things go on a timeline: sheets for desks and paper, for tablets, and for phones."""
 
 from __future__ import annotations
 
@@ -29,18 +29,15 @@ class Layout:
 
 
 WIDE: Final = Layout(
-    name="wide",
-    width=1160,
-    gutter=316,
-    margin=22,
-    row=27,
-    chart=118,
-    ticks_most=11,
-    stacked=False,
+    name="wide", width=1160, gutter=316, margin=22, row=27, chart=118, ticks_most=11, stacked=False
+)
+MEDIUM: Final = Layout(
+    name="medium", width=740, gutter=232, margin=14, row=27, chart=118, ticks_most=7, stacked=False
 )
 NARROW: Final = Layout(
     name="narrow", width=390, gutter=6, margin=10, row=38, chart=124, ticks_most=6, stacked=True
 )
+LAYOUTS: Final = (WIDE, MEDIUM, NARROW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ def step_row(
     if inside and text_width(inside, SMALL_PX) + 10 <= span[1] - span[0]:
         row.append(draw("text", inside, cls="inside", x=span[0] + 6, y=y + sheet.bar_height - 3.4))
         inside = ""
-    words = " · ".join(word for word in (inside, told, _ending(step)) if word)
+    words = " · ".join(word for word in (_ending(step), told, inside) if word)
     if words:
         row.append(_beside(words, sheet, y=y, span=span))
     return row
