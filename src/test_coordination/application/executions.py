@@ -50,11 +50,15 @@ class NotRunningHereError(CoordinationError):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Run:
-    """An execution that is under way in this process."""
+    """An execution that is under way in this process.
+
+    Cancelling whoever started it does not reach it: it is told to stop, so that it can write
+    how it ended. Only where it cannot even be told, its ``scope`` is cancelled.
+    """
 
     recorder: Recorder
     ended: anyio.Event = field(default_factory=anyio.Event)
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    scope: anyio.CancelScope = field(default_factory=partial(anyio.CancelScope, shield=True))
     failure: Exception | None = None
 
 

@@ -102,6 +102,7 @@ class Recorder:
             await self._stores.log.append(page.entries, leading_to=page.after)
         except LogConflictError:
             if not again:
+                self._doubt = None
                 raise
             # The try before this one may have landed after we had looked for it.
             await self._settle()
