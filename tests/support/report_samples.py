@@ -180,6 +180,7 @@ def recovered(story: Story) -> None:
             took_s=2.7,
             span_s=(19.41, 25.19),
             step_id="back",
+            after="restart",
         ),
     )
     story.done("after", 44.1, 44.9, rows=18_607, keys=398)
@@ -197,6 +198,7 @@ def fast_again(finding: Finding, p95_ms: float, took_s: float | None) -> Validat
         took_s=took_s,
         span_s=(19.41, 27.38),
         step_id="fast-again",
+        after="restart",
     )
 
 
@@ -345,6 +347,7 @@ def residue() -> TestReport:
             Finding.NOT_RUN,
             HEALTHY,
             step_id="back",
+            after="restart",
             reason="the fault it follows is not undone",
         ),
     )

@@ -102,6 +102,7 @@ def judged(
     took_s: float | None = None,
     span_s: tuple[float, float] | None = None,
     step_id: str | None = None,
+    after: str | None = None,
     severity: Severity = Severity.NORMAL,
     reason: str = "",
 ) -> Validation:
@@ -112,6 +113,7 @@ def judged(
         expression=expression,
         severity=severity,
         step=StepId(step_id) if step_id else None,
+        after_fault=StepId(after) if after else None,
         observed=observed,
         relation=relation,
         limit=limit,

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 
+REQUESTS = ("TERM", "INT", "QUIT")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     parser.add_argument("--unix")
     parser.add_argument("--children", type=int, default=0)
     parser.add_argument("--ignore-term", action="store_true")
+    parser.add_argument("--only", help="end with 0 on this signal, ignore the other requests")
     parser.add_argument("--linger", action="store_true", help="children that ignore SIGTERM")
     parser.add_argument("--fail", help="say this and end with 3")
     parser.add_argument("--mute", action="store_true", help="never listen")
@@ -27,6 +29,10 @@ def main() -> None:
         raise SystemExit(3)
     if options.ignore_term:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if options.only:
+        for name in REQUESTS:
+            signal.signal(signal.Signals[f"SIG{name}"], signal.SIG_IGN)
+        signal.signal(signal.Signals[f"SIG{options.only}"], lambda *_: sys.exit())
     for _ in range(options.children):
         if os.fork() == 0:
             if options.linger:

@@ -79,6 +79,7 @@ class Validation:
     expression: str
     severity: Severity = Severity.NORMAL
     step: StepId | None = None
+    after_fault: StepId | None = None
     observed: object = None
     relation: str = ""
     limit: object = None

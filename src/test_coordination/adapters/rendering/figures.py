@@ -11,7 +11,6 @@ from test_coordination.adapters.rendering.wording import UNKNOWN, clip, duration
 from test_coordination.domain.evidence import Finding, Validation, Verdict
 from test_coordination.domain.execution import FaultStatus, Status
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.values import StepId
 
 VERDICTS: Final[Mapping[Verdict, str]] = {
     Verdict.HELD: "Held",
@@ -72,28 +71,12 @@ def verdict_reason(report: TestReport) -> str:
 
 
 def follow_faults(report: TestReport) -> tuple[Validation, ...]:
-    """Return the checks that waited for a fault, at whatever remove, and say how long it took."""
-    behind = _behind_faults(report)
+    """Return the checks that count from the end of a fault, and say how long it took."""
     return tuple(
         validation
         for validation in report.validations
-        if validation.took is not None and validation.step in behind
+        if validation.took is not None and validation.after_fault is not None
     )
-
-
-def _behind_faults(report: TestReport) -> set[StepId]:
-    needed_by: dict[StepId, list[StepId]] = {}
-    for step in report.steps:
-        for need in step.needs:
-            needed_by.setdefault(need, []).append(step.id)
-    reached: set[StepId] = set()
-    ahead = [step.id for step in report.steps if step.kind == "fault"]
-    while ahead:
-        for waiting in needed_by.get(ahead.pop(), ()):
-            if waiting not in reached:
-                reached.add(waiting)
-                ahead.append(waiting)
-    return reached
 
 
 def figures(report: TestReport) -> tuple[Figure, ...]:

@@ -110,6 +110,7 @@ class Trial:
             expression=self.check.expression,
             severity=self.check.severity,
             step=step,
+            after_fault=self.check.after_fault,
             observed=plain(observed),
             relation=measure.relation if measure else "",
             limit=plain(measure.limit) if measure else None,
