@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from test_coordination.application.capabilities import (
     TargetFailedError,
     TargetGoneError,
 )
-from test_coordination.domain.topology import Address, Health
+from test_coordination.domain.topology import Address, Health, StopSignal
 
 pytestmark = pytest.mark.anyio
 SHORT = timedelta(milliseconds=300)
@@ -91,6 +92,22 @@ async def test_a_service_that_ignores_the_request_is_killed_after_grace(world: W
 
     assert SHORT.total_seconds() <= took_s < 2
     assert (await world.services.observe(handle)).status is ServiceStatus.STOPPED
+
+
+@pytest.mark.parametrize("wanted", StopSignal)
+async def test_a_service_is_asked_by_the_signal_that_it_wants_and_ends_in_order(
+    world: World, wanted: StopSignal
+) -> None:
+    service = replace(server("exchange", "--only", wanted), stop_signal=wanted)
+    handle = await world.one(service)
+    await world.services.start(handle)
+
+    began = time.monotonic()
+    await world.services.stop(handle, grace=GRACE)
+    took_s = time.monotonic() - began
+
+    assert took_s < GRACE.total_seconds()
+    assert "it ended with 0" in (await world.services.observe(handle)).detail
 
 
 async def test_a_paused_service_stands_still_with_all_its_children_until_resumed(
