@@ -13,7 +13,15 @@ from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.expressions import Expression
 from test_coordination.domain.scenario import Severity
-from test_coordination.domain.topology import Address, Criticality, Health, StateSource, Topology
+from test_coordination.domain.topology import (
+    Address,
+    Criticality,
+    Health,
+    StateSource,
+    StopSignal,
+    Topology,
+)
+from test_coordination.domain.values import ServiceName
 
 ROOT = Path(__file__).parents[2]
 GOOD = Path(__file__).parent / "fixtures" / "good" / "topology.yaml"
@@ -65,6 +73,32 @@ def test_services_are_read_with_all_that_they_say(folder: Path) -> None:
     assert (front.criticality, front.protect) == (Criticality.NORMAL, False)
     assert (bank.mark.line, bank.mark.column) == (9, 3)
     assert [service.name for service in topology.in_order()] == ["ledger-db", "bank", "shop-front"]
+
+
+@pytest.mark.parametrize("wanted", StopSignal)
+def test_a_service_says_which_signal_asks_it_to_end(folder: Path, wanted: StopSignal) -> None:
+    path = folder / "topology.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("stop_grace: 2s", f"stop_signal: {wanted}"), encoding="utf-8")
+
+    services = read(path).services
+
+    assert services[ServiceName("bank")].stop_signal is wanted
+    assert services[ServiceName("shop-front")].stop_signal is StopSignal.TERM
+
+
+def test_a_signal_that_asks_for_nothing_is_refused_with_the_choices(folder: Path) -> None:
+    path = folder / "topology.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("stop_grace: 2s", "stop_signal: KILL"), encoding="utf-8")
+
+    with pytest.raises(InvalidDocumentError) as refused:
+        read(path)
+
+    (problem,) = refused.value.problems
+    assert (problem.mark.line, problem.mark.column) == (16, 18)
+    assert problem.code == "topology.unknown_value"
+    assert "'stop_signal' must be TERM, INT or QUIT, not 'KILL'" in problem.text
 
 
 def test_placeholders_are_replaced_and_other_dollars_are_left(folder: Path) -> None:
