@@ -100,6 +100,19 @@ async def test_links_that_are_not_there_are_unreachable(control: Path) -> None:
     assert unreachable.value.code == "links.unreachable"
 
 
+async def test_links_are_controlled_however_long_the_path_of_their_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("d" * 120)
+    folder.mkdir()
+    monkeypatch.chdir(folder)  # a socket is bound by a short path only
+    async with serving(Path("links.sock")), LinkControl(folder / "links.sock") as links:
+        await links.add_latency("orders", "f", delay=MS)
+
+        assert await faults_on(links) == ["f"]
+        assert len(str(folder / "links.sock")) > 107
+
+
 async def test_links_that_hang_are_unreachable_within_the_limit(control: Path) -> None:
     async with (
         linked(control) as (_, process),
