@@ -44,6 +44,7 @@ class LinkKeeper:
                 failure = error
             tasks.cancel_scope.cancel()
         self._tasks = None
+        self._clients.clear()
         if failure is not None:
             raise failure
 

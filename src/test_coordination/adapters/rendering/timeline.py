@@ -15,7 +15,6 @@ from test_coordination.adapters.rendering.tracks import (
     MARKS,
     bands,
     excursion_row,
-    recoveries_told,
     step_row,
 )
 from test_coordination.adapters.rendering.wording import clip, duration, number, plural, quantity
@@ -121,7 +120,7 @@ def _end(report: TestReport) -> datetime:
 
 def _rows(report: TestReport, drawn: Drawn, sheet: Sheet) -> tuple[list[Element], float]:
     top, layout = float(HEADER + 6), sheet.layout
-    told = recoveries_told(report.validations)
+    checks = {check.step: check for check in report.validations if check.step is not None}
     faults = {fault.step: fault for fault in report.faults}
     rows: list[Element] = []
     stage = drawn.steps[0].stage if drawn.steps else None
@@ -130,8 +129,8 @@ def _rows(report: TestReport, drawn: Drawn, sheet: Sheet) -> tuple[list[Element]
             stage = step.stage
             rows.append(draw("line", cls="stage", x1=0, x2=layout.width, y1=top, y2=top))
         inside = _named(faults[step.id]) if step.id in faults else ""
-        words = told.get(step.id, "")
-        rows.extend(step_row(step, sheet, top=top, told=words, inside=inside))
+        check = checks.get(step.id)
+        rows.extend(step_row(step, sheet, top=top, check=check, inside=inside))
         top += layout.row
     by_check = sorted(report.excursions, key=lambda excursion: excursion.check)
     groups = [(check, tuple(all_)) for check, all_ in groupby(by_check, lambda each: each.check)]

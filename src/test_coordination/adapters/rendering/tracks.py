@@ -6,18 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from test_coordination.adapters.rendering.charts import Element, draw, fitted, text_width
+from test_coordination.adapters.rendering.figures import FINDINGS
 from test_coordination.adapters.rendering.layout import SMALL_PX, Sheet
 from test_coordination.adapters.rendering.wording import UNKNOWN, clip, duration
 from test_coordination.domain.events import Outcome
-from test_coordination.domain.evidence import Validation
+from test_coordination.domain.evidence import Finding, Validation
 from test_coordination.domain.execution import Excursion, FaultState, FaultStatus
 from test_coordination.domain.report import ReportedStep
-from test_coordination.domain.values import CheckId, StepId
+from test_coordination.domain.values import CheckId
 
 BESIDE_MIN: Final = 60
 MARKS: Final[Mapping[str, str]] = {
     "fault": "M8 1 3 8h3.6L6 13l5-7H7.4z",
     "expect": "M2 7.5l3.4 3.4L12 3.6",
+    "broken": "M3 3l8 8M11 3l-8 8",
+    "inconclusive": "M4.6 5c0-3.4 5-3.4 5 0 0 2-2.5 2-2.5 3.8M7.1 11.4v.2",
     "wait": "M7 1.5a5.5 5.5 0 1 0 .01 0M7 4v3.2l2.2 1.4",
     "snapshot": "M1.5 4.5H4l1-1.7h4l1 1.7h2.5v7h-11zM7 9.9a2.1 2.1 0 1 0-.01 0",
     "action": "M4 2.5v9l7-4.5z",
@@ -58,15 +61,19 @@ def bands(
 
 
 def step_row(
-    step: ReportedStep, sheet: Sheet, *, top: float, told: str, inside: str
+    step: ReportedStep, sheet: Sheet, *, top: float, check: Validation | None, inside: str
 ) -> list[Element]:
-    """Return the row of ``step``; ``inside`` is what its bar says, ``told`` what stands beside."""
+    """Return the row of ``step`` and of the ``check`` that it judged; ``inside`` is its bar's text.
+
+    A check that did not hold does not look like one that did.
+    """
+    kind = check.finding if check and check.finding in MARKS else step.kind
     took = step.ended_at - step.started_at if step.started_at and step.ended_at else None
     begun = step.started_at is not None and step.outcome is not Outcome.SKIPPED
     quiet = "" if begun else "quiet"
     aside = duration(took) if begun else UNKNOWN
     row = [
-        mark(step.kind, x=sheet.mark_x, y=sheet.mark_y(top)),
+        mark(kind, x=sheet.mark_x, y=sheet.mark_y(top)),
         *sheet.gutter(top, label=step.title or step.id, aside=aside, cls=quiet),
     ]
     y = sheet.bar_y(top)
@@ -74,23 +81,31 @@ def step_row(
         word = "skipped" if step.outcome is Outcome.SKIPPED else "not begun"
         row.append(_beside(word, sheet, y=y, span=(sheet.axis.left, sheet.axis.left)))
         return row
-    bar = sheet.bar((step.started_at, step.ended_at), y=y, cls=_bar_class(step))
+    bar = sheet.bar((step.started_at, step.ended_at), y=y, cls=_bar_class(step, kind))
     tip = f"{clip(step.title or step.id, 200)}: {duration(took)}"
     row.append(draw("g", draw("title", tip), bar))
     span = (sheet.x(step.started_at), sheet.x(step.ended_at))
     if inside and text_width(inside, SMALL_PX) + 10 <= span[1] - span[0]:
         row.append(draw("text", inside, cls="inside", x=span[0] + 6, y=y + sheet.bar_height - 3.4))
         inside = ""
-    words = " · ".join(word for word in (_ending(step), told, inside) if word)
+    words = " · ".join(word for word in (_ending(step), _told(check), inside) if word)
     if words:
         row.append(_beside(words, sheet, y=y, span=span))
     return row
 
 
-def _bar_class(step: ReportedStep) -> str:
+def _bar_class(step: ReportedStep, kind: str) -> str:
     ending = step.outcome.value if step.outcome else "running"
-    kind = step.kind if step.kind in MARKS else "action"
-    return f"bar k-{kind} o-{ending}"
+    return f"bar k-{kind if kind in MARKS else 'action'} o-{ending}"
+
+
+def _told(check: Validation | None) -> str:
+    """Return what a step's check has to say: how it ended, or how long it took to hold."""
+    if check is None:
+        return ""
+    if check.took is not None:
+        return f"held after {duration(check.took)}"
+    return "" if check.finding is Finding.HELD else FINDINGS[check.finding]
 
 
 def _ending(step: ReportedStep) -> str:
@@ -132,12 +147,3 @@ def excursion_row(
         span = (sheet.x(stretch.left_at), sheet.x(stretch.regained_at))
         row.append(_beside(words, sheet, y=y, span=span))
     return row
-
-
-def recoveries_told(validations: Iterable[Validation]) -> dict[StepId, str]:
-    """Return what each step's check has to say about the time until it held."""
-    return {
-        validation.step: f"held after {duration(validation.took)}"
-        for validation in validations
-        if validation.step is not None and validation.took is not None
-    }
