@@ -140,7 +140,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     message = f"JSON cannot carry {value!r}"
-    raise NotImplementedError(message)
+    raise TypeError(message)
 
 
 def _clean(value: object) -> object:

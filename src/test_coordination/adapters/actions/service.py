@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final
@@ -42,7 +43,7 @@ class Ending(Named):
     grace: Annotated[Duration, bounds(least=timedelta(0), most=GRACE_MAX)] | None = None
 
 
-class _ServiceAction:
+class _ServiceAction(ABC):
     """What the actions of this family have in common: all but what they do."""
 
     kind: ClassVar[str]
@@ -72,8 +73,9 @@ class _ServiceAction:
         except (InvalidParametersError, UnknownServiceError, TargetFailedError) as error:
             raise ActionFailedError(action=self.kind, cause=str(error)) from error
 
+    @abstractmethod
     async def _do(self, handle: Handle, grace: timedelta) -> Facts:
-        raise NotImplementedError
+        """Do it to the service, and return what came of it."""
 
     async def _start(self, handle: Handle) -> Facts:
         began = anyio.current_time()

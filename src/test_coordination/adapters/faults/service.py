@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -61,7 +62,7 @@ class _Armed:
         return timedelta(seconds=self.grace_s)
 
 
-class _ServiceFault:
+class _ServiceFault(ABC):
     """What the faults of this family have in common: all but how they bite."""
 
     kind: ClassVar[str]
@@ -133,10 +134,11 @@ class _ServiceFault:
             "healthy_in_ms": elapsed_ms(began),
         }
 
+    @abstractmethod
     async def _bite(self, armed: _Armed) -> Facts:
-        raise NotImplementedError
+        """Put the fault in force, and return what shows that it bites."""
 
-    async def _let_go(self, armed: _Armed) -> None:
+    async def _let_go(self, armed: _Armed) -> None:  # noqa: B027  most faults need only the start that follows
         """Undo what starting the service does not."""
 
     async def _proof(self, armed: _Armed, wanted: ServiceStatus) -> None:
