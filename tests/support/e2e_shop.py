@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.e2e_terminal import Running, Terminal, terminal
+from support.e2e_terminal import NOTHING, TCOORD, Running, Terminal, terminal
 from support.e2e_witness import Seen, answer, belonging
 from support.target_systems import free_port
 
@@ -90,10 +90,17 @@ class Shop:
         path.write_text(SCENARIO.format(name=name, target=target, **words))
         return path
 
-    def breaks(self, scenario: Path, *parameters: str) -> Running:
+    def breaks(
+        self,
+        scenario: Path,
+        *parameters: str,
+        program: tuple[str, ...] = TCOORD,
+        environment: Mapping[str, str] = NOTHING,
+    ) -> Running:
         """Start a run of ``scenario``."""
         given = [word for parameter in parameters for word in ("--set", parameter)]
-        return self.terminal.start("run", scenario, "--topology", self.topology, *given)
+        words = ("run", scenario, "--topology", self.topology, *given)
+        return self.terminal.start(*words, program=program, environment=environment)
 
     def processes(self, service: str) -> list[Seen]:
         """Return the processes of a service."""

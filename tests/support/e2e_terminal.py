@@ -9,14 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
+from types import MappingProxyType
 
 from support.e2e_witness import kill_all
 from support.servers_directory import servers_directory
 
 ROOT = Path(__file__).parents[2]
+NOTHING: Mapping[str, str] = MappingProxyType({})
 TCOORD = (sys.executable, "-m", "test_coordination")
 # Seconds in which everything ends even where six others share the processors.
 PATIENCE_S = 100.0
@@ -102,7 +104,6 @@ class Terminal:
     """Where commands are typed; ``home`` does not exist before the first one makes it."""
 
     place: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
     count: int = 0
 
     @property
@@ -114,7 +115,12 @@ class Terminal:
         """The folder in which commands run, and to which they write their reports."""
         return self.place / "work"
 
-    def start(self, *words: object, program: tuple[str, ...] = TCOORD) -> Running:
+    def start(
+        self,
+        *words: object,
+        program: tuple[str, ...] = TCOORD,
+        environment: Mapping[str, str] = NOTHING,
+    ) -> Running:
         """Start a command and return at once."""
         self.count += 1
         out, err = (self.place / f"{self.count}.{name}" for name in ("out", "err"))
@@ -125,7 +131,7 @@ class Terminal:
                 stdout=to_out,
                 stderr=to_err,
                 cwd=self.work,
-                env=self.variables(),
+                env={**self.variables(), **environment},
             )
         return Running(process, out, err)
 
@@ -139,7 +145,7 @@ class Terminal:
         """Return the environment of what is started here."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TCOORD_", "PYTEST_"))}
         sources = os.pathsep.join([str(ROOT / "src"), *sys.path[1:]])
-        return {**kept, "PYTHONPATH": sources, "TCOORD_HOME": str(self.home), **self.environment}
+        return {**kept, "PYTHONPATH": sources, "TCOORD_HOME": str(self.home)}
 
 
 def shown(terminal: Terminal, *words: object, environment: Mapping[str, str]) -> str:
