@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Coroutine
 from typing import Final, NoReturn, TypeVar
 
@@ -40,6 +42,8 @@ def carried_out(job: Callable[[], Coroutine[None, None, Result]]) -> Result:
     for number in ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them on purpose
             signal.signal(number, _like_ctrl_c)
+    # It warns, with a traceback, of each connection that breaks; we tell of that ourselves.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)
     try:
         return anyio.run(job)
     except CoordinationError as error:
@@ -47,6 +51,12 @@ def carried_out(job: Callable[[], Coroutine[None, None, Result]]) -> Result:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException:
+        raise
+    except Exception:  # noqa: BLE001  the border of main: Python's own status 1 would say "broken"
+        traceback.print_exc()
+        click.echo("error: this is a bug of ours; please report it with the lines above", err=True)
+        sys.exit(EXIT_COULD_NOT_RUN)
 
 
 def _like_ctrl_c(number: int, frame: object) -> None:

@@ -13,7 +13,9 @@ import anyio
 import click
 
 from test_coordination.application.coordinator import Coordinator
+from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.execution import Execution
+from test_coordination.domain.plan import Plan
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.values import ExecutionId, Value
 from test_coordination.interfaces.cli.exits import ENDING, EXIT_INTERRUPTED, EXIT_STATUS
@@ -47,17 +49,28 @@ async def run_order(coordinator: Coordinator, order: Order) -> tuple[ExecutionId
         scenario, order.parameters, requested_by=getpass.getuser()
     )
     interruptions = Interruptions()
+    outcome: Execution | CoordinationError
     async with anyio.create_task_group() as group:
         group.start_soon(_listen, coordinator, execution, interruptions)
-        state = Execution(id=execution)
-        with progress(plan) as shown:
-            async for entry in coordinator.follow_execution(execution):
-                state = state.apply(entry)
-                shown.show(entry, state)
-        ended = await coordinator.execution_result(execution)
+        try:
+            outcome = await _shown(coordinator, execution, plan)
+        except CoordinationError as error:  # carried past the group, which would wrap it
+            outcome = error
         group.cancel_scope.cancel()
-    say_verdict(ended)
-    return execution, exit_status(ended, interruptions)
+    if isinstance(outcome, CoordinationError):
+        raise outcome
+    say_verdict(outcome)
+    return execution, exit_status(outcome, interruptions)
+
+
+async def _shown(coordinator: Coordinator, execution: ExecutionId, plan: Plan) -> Execution:
+    """Return the execution once it has ended and all of it was shown."""
+    state = Execution(id=execution)
+    with progress(plan) as shown:
+        async for entry in coordinator.follow_execution(execution):
+            state = state.apply(entry)
+            shown.show(entry, state)
+    return await coordinator.execution_result(execution)
 
 
 def exit_status(ended: Execution, interruptions: Interruptions) -> int:
@@ -78,14 +91,20 @@ async def _listen(
             interruptions.count += 1
             if interruptions.count == 1:
                 click.echo("stopping: every fault is being undone; please wait", err=True)
-                await coordinator.abort_execution(
-                    execution, reason="interrupted", by=getpass.getuser()
-                )
+                await _abort(coordinator, execution)
             else:
                 click.echo(
                     "still undoing; if you must leave, kill this process and run `tcoord undo`",
                     err=True,
                 )
+
+
+async def _abort(coordinator: Coordinator, execution: ExecutionId) -> None:
+    try:
+        await coordinator.abort_execution(execution, reason="interrupted", by=getpass.getuser())
+    except CoordinationError as error:
+        # What keeps us from stopping it ends it as well; its faults are undone then.
+        click.echo(f"not stopped yet: {error}", err=True)
 
 
 def write_reports(
