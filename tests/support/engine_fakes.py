@@ -83,8 +83,7 @@ class Told:
         *,
         unknown: frozenset[tuple[str | int, ...]] = frozenset(),
     ) -> Sequence[ParameterProblem]:
-        del unknown
-        if "bad" not in parameters:
+        if "bad" not in parameters or ("bad",) in unknown:
             return []
         return [ParameterProblem(path=("bad",), text="nobody wants this")]
 

@@ -26,7 +26,8 @@ class ShakyLog(MemoryExecutionLog):
     """An execution log whose store comes and goes.
 
     ``away`` refuses everything; ``mute`` writes so many appends without saying so; ``before``
-    is awaited with the entries of each append, before they are written.
+    is awaited with the entries of each append, before they are written, and ``answer_s`` passes
+    before it is said that they are.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class ShakyLog(MemoryExecutionLog):
         self.away = False
         self.mute = 0
         self.appends = 0
+        self.answer_s = 0.0
         self.slow_s: Mapping[str, float] = {}
         self.before: Callable[[Sequence[Entry]], Awaitable[None]] | None = None
 
@@ -49,6 +51,7 @@ class ShakyLog(MemoryExecutionLog):
             await self.before(entries)
         self._answer()
         await super().append(entries, leading_to=leading_to)
+        await anyio.sleep(self.answer_s)
         if self.mute:
             self.mute -= 1
             raise gone()

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
 from support.engine_fakes import Reading, shows
-from support.engine_lab import PROBE, Lab, document
-from support.virtual_time import since, virtual
+from support.engine_lab import EXPRESSIONS, MARK, PROBE, Lab, document
+from support.stores_story import new_record, new_scenario
+from support.virtual_time import at, since, virtual
 from test_coordination.application.capabilities import ProbeFailedError
-from test_coordination.domain.evidence import Finding, Phase, Validation, Verdict
+from test_coordination.application.engine.checks import Bench, Watch
+from test_coordination.application.engine.observations import Observations
+from test_coordination.application.engine.recorder import Recorder
+from test_coordination.domain.events import ExecutionStarted
+from test_coordination.domain.evidence import Finding, Phase, Sample, Validation, Verdict
 from test_coordination.domain.execution import Execution
+from test_coordination.domain.expressions import Kind
+from test_coordination.domain.names import ProbeShape
+from test_coordination.domain.plan import PlannedCheck
+from test_coordination.domain.scenario import Severity
+from test_coordination.domain.values import CheckId, ProbeName
 
 GOOD, BAD = shows(1), shows(0)
 MISSING = ProbeFailedError(cause="no route")
@@ -93,7 +104,9 @@ async def test_a_look_that_was_begun_in_time_counts_though_it_comes_late() -> No
 
 @virtual
 async def test_what_never_changes_is_judged_by_the_time_alone() -> None:
-    found = await judged("expect: 1 < 2, hold: 3s")
+    text = document("steps: [{id: c, expect: 1 < 2, hold: 3s}]")
+
+    (found,) = (await Lab().run(text)).validations
 
     assert found.finding is Finding.HELD
     assert found.ended_at is not None
@@ -182,6 +195,49 @@ async def test_a_break_that_is_being_recorded_when_the_watch_ends_counts() -> No
 
     assert during(ended) == [Finding.BROKEN]
     assert len(ended.excursions) == 1
+
+
+@virtual
+async def test_the_first_break_is_the_one_that_is_told() -> None:
+    lab = Lab()
+    lab.kit.dial.scripts["p"] = [(0, shows(1)), (3, shows(7)), (5, shows(1)), (6, shows(8))]
+    text = PROBE + (
+        "steady_state: [{id: well, expect: probes.p.last.value < 5.0, severity: critical}]\n"
+        "steps: [{wait: 10s}]"
+    )
+
+    ended = await lab.run(document(text))
+
+    assert [v.observed for v in ended.validations if v.phase is Phase.DURING] == [7]
+
+
+@virtual
+async def test_what_was_seen_at_the_very_end_of_a_watch_counts() -> None:
+    lab, record = Lab(), new_record(new_scenario())
+    await lab.log.create(record)
+    recorder = Recorder(lab.world().stores, record, Execution(id=record.id))
+    await recorder.record(ExecutionStarted(worker=record.worker))
+    name = ProbeName("p")
+    shape = ProbeShape(fields={"ok": Kind.BOOLEAN}, measured="ok")
+    bench = Bench(
+        expressions=EXPRESSIONS,
+        names={"probes.p.last.ok": Kind.BOOLEAN},
+        observations=Observations({}, {name: shape}),
+        clock=lab.clock,
+    )
+    check = PlannedCheck(
+        id=CheckId("well"),
+        expression="probes.p.last.ok",
+        mark=MARK,
+        severity=Severity.CRITICAL,
+    )
+    watch = Watch(bench, check, recorder)
+
+    bench.observations.add(Sample(probe=name, at=at(1), took=timedelta(0), fields=BAD))
+    await watch.conclude()
+
+    assert await lab.log.events(record.id) == ["ExecutionStarted", "SteadyStateLeft", "CheckJudged"]
+    assert during(recorder.state) == [Finding.BROKEN]
 
 
 @virtual

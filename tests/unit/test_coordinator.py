@@ -9,15 +9,15 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from support.engine_lab import Lab, document, start, until
-from support.virtual_time import virtual
+from support.engine_lab import PROBE, Lab, document, start, until
+from support.virtual_time import since, virtual
 from test_coordination.application.coordinator import coordinating
 from test_coordination.application.engine.sweep import Swept
 from test_coordination.application.executions import NotRunningHereError
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import InvalidDocumentError, StoreUnavailableError
-from test_coordination.domain.events import Entry, ExecutionTakenOver, Noted
+from test_coordination.domain.events import Entry, ExecutionTakenOver, Noted, StepStarted
 from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, ScenarioId, WorkerId
@@ -197,7 +197,7 @@ async def test_following_does_not_spin_while_what_it_has_read_is_still_in_doubt(
     async with lab.coordinator() as coordinator:
         execution = await start(coordinator, SHORT)
         lab.log.read = counted  # type: ignore[method-assign]  # it reads as before, and counts
-        lab.log.mute = 3
+        lab.log.answer_s = 2
         entries = [entry async for entry in coordinator.follow_execution(execution)]
 
     assert type(entries[-1].event).__name__ == "ExecutionEnded"
@@ -238,6 +238,22 @@ async def test_a_wish_to_stop_that_cannot_be_recorded_stops_all_the_same() -> No
         undone = lab.kit.board.times("revert")
 
     assert undone == [pytest.approx(40.0)]
+
+
+@virtual
+async def test_what_was_sampled_until_an_execution_was_cut_off_is_kept() -> None:
+    lab = Lab()
+    async with lab.coordinator() as coordinator:
+        execution = await start(coordinator, CUT + "\n" + PROBE)
+        await until(10.2)
+        lab.log.away = True
+        with pytest.raises(StoreUnavailableError):
+            await coordinator.abort_execution(execution, reason="now", by="ann")
+        with pytest.raises(StoreUnavailableError):
+            await coordinator.execution_result(execution)
+        kept = await lab.evidence.samples(execution)
+
+    assert [since(sample.at) for sample in kept] == list(range(41))
 
 
 @virtual
@@ -368,19 +384,26 @@ async def test_a_bug_in_the_engine_ends_one_execution_and_not_those_beside_it() 
     lab = Lab()
 
     async def broken(entries: Sequence[Entry]) -> None:
-        if type(entries[0].event).__name__ == "FaultInjected":
+        if isinstance(event := entries[0].event, StepStarted) and event.step == "more":
             raise ZeroDivisionError("ours")
 
     lab.log.before = broken
+    text = CUT.replace("story", "sick").replace(
+        "100s}", "100s, needs: []}, {id: w, wait: 1s, needs: []}, {id: more, wait: 1s}"
+    )
     async with lab.coordinator() as coordinator:
         sound = await start(coordinator, SHORT)
-        sick = await start(coordinator, CUT.replace("story", "sick"))
+        sick = await start(coordinator, text)
+        with pytest.raises(ZeroDivisionError, match="ours"):
+            await coordinator.execution_result(sick)
+        undone = lab.kit.board.times("revert")
         ended = await coordinator.execution_result(sound)
-        sick_ended = await coordinator.execution_result(sick)
+        await until(6)
+        swept = await lab.state(sick)
 
-    assert ended.status is Status.FINISHED
-    assert sick_ended.verdict is Verdict.COULD_NOT_RUN
-    assert lab.kit.board.in_force == []
+    assert undone == [1.0]
+    assert ended.verdict is Verdict.INCONCLUSIVE
+    assert swept.verdict is Verdict.COULD_NOT_RUN
 
 
 @virtual

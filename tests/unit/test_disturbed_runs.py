@@ -45,14 +45,18 @@ steps:
 async def test_a_new_fault_is_not_injected_while_older_ones_are_being_undone() -> None:
     lab = Lab()
     lab.kit.note.error = ActionFailedError(action="note", cause="refused")
-    lab.log.slow_s = {"StepEnded": 1}
-    text = document("""
+    lab.log.slow_s = {"StepEnded": 1, "CheckJudged": 3}
+    text = document(
+        PROBE
+        + """
+steady_state: [{id: well, expect: probes.p.last.ok, severity: critical}]
 steps:
   - {id: old, fault: switch.slow, target: bank, hold: 1h, needs: []}
   - {id: good, action: note, with: {seconds: 3}, needs: []}
   - {id: bad, action: note, with: {seconds: 3.5, fails: true}, needs: []}
   - {id: new, fault: switch.off, target: shop, hold: 1h, needs: [good]}
-""")
+"""
+    )
 
     await lab.run(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import anyio
@@ -9,10 +10,11 @@ import pytest
 
 from support.engine_fakes import shows
 from support.engine_lab import PROBE, Lab, document, start, topology, until
+from support.engine_stores import gone
 from support.virtual_time import at, since, virtual
 from test_coordination.application.capabilities import ProbeFailedError, TargetGoneError
 from test_coordination.application.engine.sampler import SampleWriter, sample
-from test_coordination.domain.events import Noted
+from test_coordination.domain.events import Entry, Noted
 from test_coordination.domain.evidence import Sample, Verdict
 from test_coordination.domain.plan import PlannedProbe
 from test_coordination.domain.values import ExecutionId, ProbeName
@@ -170,6 +172,25 @@ async def test_what_does_not_fit_into_memory_is_dropped_oldest_first(
 
 
 @virtual
+async def test_what_comes_while_older_samples_are_being_stored_is_newer_than_they(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("test_coordination.application.engine.sampler.UNSAVED_MAX", 2)
+    lab = Lab()
+    lab.evidence.hangs, kept = True, writer(lab)
+    kept.add(look(0))
+    kept.add(look(1))
+    async with anyio.create_task_group() as group:
+        group.start_soon(kept.flush)
+        await anyio.sleep(1)
+        kept.add(look(2))
+    lab.evidence.hangs = False
+    await kept.flush()
+
+    assert await lab.evidence.samples(EXECUTION) == [look(1), look(2)]
+
+
+@virtual
 async def test_samples_that_are_lost_are_noted_in_the_log_and_the_execution_ends() -> None:
     lab = Lab()
     lab.evidence.hangs = True
@@ -179,6 +200,22 @@ async def test_samples_that_are_lost_are_noted_in_the_log_and_the_execution_ends
     (note,) = [e for e in await lab.logged(await lab.newest()) if isinstance(e, Noted)]
     assert note.text == "4 samples are lost: they could not be stored in time"
     assert anyio.current_time() < 20
+
+
+@virtual
+async def test_a_loss_that_cannot_be_noted_does_not_undo_the_end() -> None:
+    lab = Lab()
+    lab.evidence.hangs = True
+
+    async def leave(entries: Sequence[Entry]) -> None:
+        if isinstance(entries[0].event, Noted):
+            raise gone()
+
+    lab.log.before = leave
+
+    ended = await lab.run(document(PROBE + "steps: [{wait: 3500ms}]"))
+
+    assert ended.verdict is Verdict.INCONCLUSIVE
 
 
 @virtual

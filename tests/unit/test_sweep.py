@@ -270,6 +270,7 @@ async def test_a_worker_sweeps_once_at_a_time() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(sweep)
+        await anyio.sleep(1)
         group.start_soon(sweep)
 
     assert len(found) == 1

@@ -43,6 +43,7 @@ T, F, M = True, False, None
         ([], PATIENCE_S, INCONCLUSIVE),
         ([(0, T)], 0, HELD),
         ([(0, F)], 0, BROKEN),
+        ([(0, F), (1, T)], 1, BROKEN),
         ([(0, M)], PATIENCE_S - 0.1, None),
         ([(0, M)], PATIENCE_S, INCONCLUSIVE),
         ([(0, M), (1, T)], 1, HELD),

@@ -95,9 +95,9 @@ class Runner:
         while (state := self._recorder.state).status is not Status.FINISHED:
             now = self._hands.bench.clock.now()
             decision = decide(self._plan, state, now)
-            await self._watch(group, on=decision.watching)
             for command in decision.commands:
                 await self._carry_out(command, group)
+            await self._watch(group, on=decision.watching)
             await self._tell_trouble()
             limit = decision.wake_at - now if decision.wake_at else None
             await self._recorder.change(state, limit=limit)
@@ -116,6 +116,7 @@ class Runner:
             case Conclude():
                 # A step that was begun and is not in the log would write to it after its end.
                 if not self._hold_back():
+                    await self._end_watch()
                     await self._recorder.record(*conclusion(self._plan, self._recorder.state))
 
     def _begin(self, step: StepId, group: TaskGroup) -> None:
@@ -140,10 +141,15 @@ class Runner:
             for watch in self._watches:
                 group.start_soon(self._guarded, group, watch.look)
                 group.start_soon(self._guarded, group, watch.tell)
-        elif not on and self._watches:
-            watches, self._watches = self._watches, []
-            for watch in watches:
-                await watch.conclude()
+        elif not on:
+            await self._end_watch()
+
+    async def _end_watch(self) -> None:
+        watches = self._watches or []
+        if watches:
+            self._watches = []
+        for watch in watches:
+            await watch.conclude()
 
     async def _tell_trouble(self) -> None:
         trouble = self._live.trouble()

@@ -101,8 +101,7 @@ class Performance:
         await record(StepStarted(step=self.step.id))
         ended = await self._done()
         self.hands.bench.observations.add_outcome(self.step.id, ended.outcome)
-        with anyio.CancelScope(shield=True):
-            await record(ended)
+        await record(ended)
 
     async def _done(self) -> StepEnded:
         step = self.step.id
