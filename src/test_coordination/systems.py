@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import re
 import shutil
 import socket
 import sys
@@ -19,6 +21,8 @@ from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.topology import Topology
 
 DEMOS_MAX: Final = 8
+NAME_MAX: Final = 20
+MARK_LENGTH: Final = 10
 OFFSETS: Final = range(0, 50_000, 1_000)
 
 
@@ -81,10 +85,14 @@ def read_topology(source: Source, *, directory: Path) -> Topology:
 def state_directory(home: Path, file: Path) -> Path:
     """Return where the state of the system that ``file`` describes is kept.
 
-    It hangs on the file's place, so that two systems of one name do not meet.
+    It hangs on the file's place, so that two systems of one name do not meet; yet it is short,
+    however deep that is, and plain: sockets lie in there, whose paths may have 107 bytes, and
+    topologies write it into URLs.
     """
     place = file.resolve()
-    return home / "systems" / str(place).strip("/").replace("/", "-")
+    mark = hashlib.sha256(os.fsencode(place)).hexdigest()[:MARK_LENGTH]
+    name = re.sub(r"[^A-Za-z0-9]+", "-", place.parent.name)[:NAME_MAX]
+    return home / "systems" / f"{name}-{mark}"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from support.e2e_shop import Shop, shop
 from support.e2e_terminal import ROOT, Terminal, shown, terminal
 from support.e2e_witness import belonging
+from test_coordination import systems
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -125,6 +126,18 @@ def test_a_file_that_is_no_text_is_refused_with_a_sentence(bare: Terminal) -> No
     assert said.status == 2
     assert "binary.yaml" in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_system_has_a_short_folder_of_its_own_however_deep_its_file_lies(bare: Terminal) -> None:
+    deep = bare.place.joinpath(*["a, folder & with %20 quite a long name"] * 6, "topology.yaml")
+    other = deep.with_name("other.yaml")
+
+    folder = systems.state_directory(bare.home, deep)
+
+    assert len(str(folder.relative_to(bare.home))) < 45
+    assert folder.name.replace("-", "").isalnum()
+    assert folder == systems.state_directory(bare.home, deep)
+    assert folder != systems.state_directory(bare.home, other)
 
 
 def test_a_bad_scenario_is_not_run_and_no_server_is_asked(open_shop: Shop) -> None:
