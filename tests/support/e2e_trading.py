@@ -20,7 +20,14 @@ PAUSE = ROOT / "scenarios/exchange-pause-under-load.yaml"
 EXCHANGE = ServiceName("exchange")
 # Below the ports from which the kernel serves clients, and apart from those a demo looks for.
 OFFSETS = range(110, 14_000, 130)
-QUICKLY = ("outage=300ms", "warm_up=100ms", "back_for=100ms", "settle=100ms", "rate=20")
+QUICKLY = (
+    "outage=300ms",
+    "warm_up=100ms",
+    "back_for=100ms",
+    "settle=100ms",
+    "audit_every=250ms",
+    "rate=20",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
