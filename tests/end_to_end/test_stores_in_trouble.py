@@ -201,6 +201,28 @@ def test_servers_that_keep_dying_end_the_run_with_its_fault_undone(open_shop: Sh
     assert found.records[0].verdict is Verdict.COULD_NOT_RUN
 
 
+def test_who_interrupts_while_postgresql_is_gone_has_the_fault_undone_all_the_same(
+    open_shop: Shop,
+) -> None:
+    environment = {"TCOORD_POSTGRES_URL": _postgres_url(open_shop)}
+    with _server(open_shop, "postgres"):
+        running = open_shop.breaks(
+            open_shop.scenario(), "outage=5m", program=IMPATIENT, environment=environment
+        )
+        running.prints("in force")
+        kill_all(_own(open_shop))
+
+        running.gets(signal.SIGINT)
+        said = running.ends()
+    trouble = open_shop.trouble()
+
+    assert said.status == 4, said
+    assert "stopping: every fault is being undone" in said.err
+    assert "Traceback" not in said.err
+    assert said.took_s < GIVEN_UP_S_MAX
+    assert not trouble
+
+
 def test_a_postgresql_that_is_gone_for_good_ends_the_run_with_its_fault_undone(
     open_shop: Shop,
 ) -> None:
