@@ -63,7 +63,9 @@ class ShakyLog(MemoryExecutionLog):
 
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         self._answer()
-        return await super().unsettled()
+        found = await super().unsettled()
+        await anyio.lowlevel.checkpoint()
+        return found
 
     def _answer(self) -> None:
         if self.away:

@@ -176,16 +176,17 @@ class Executions:
         """
         await self._world.stores.log.get(execution)
         while True:
+            run = self._running(execution)
+            known = run.recorder.state if run else None
             for entry in await self._read(execution, after):
                 after = entry.position
                 yield entry
                 if isinstance(entry.event, ExecutionEnded):
                     return
-            run = self._running(execution)
-            if run is None:
+            if run is None or known is None:
                 await self._world.stores.live.wait(execution, after=after, limit=_LOOK_AGAIN)
-            elif run.recorder.state.position <= after:
-                await run.recorder.change(run.recorder.state, limit=_LOOK_AGAIN)
+            else:
+                await run.recorder.change(known, limit=_LOOK_AGAIN)
 
     def _running(self, execution: ExecutionId) -> _Run | None:
         run = self._runs.get(execution)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from test_coordination.application.capabilities import Catalogue
 from test_coordination.application.ports import Expressions
@@ -34,12 +34,12 @@ from test_coordination.domain.scenario import (
     STEP_TIMEOUT_DEFAULT,
     ActionStep,
     Check,
+    Deed,
     ExpectStep,
     FaultStep,
     ParallelStep,
     Scenario,
     SnapshotStep,
-    Step,
     WaitStep,
     needs_of,
 )
@@ -168,7 +168,7 @@ def _check(check: Check, settler: Settler, *, recent: bool = False) -> PlannedCh
     )
 
 
-def _step(step: Step, needs: frozenset[StepId], settler: Settler) -> PlannedStep:
+def _step(step: Deed, needs: frozenset[StepId], settler: Settler) -> PlannedStep:
     planned = PlannedStep(id=step.id, title=step.title, needs=needs, timeout=STEP_TIMEOUT_DEFAULT)
     longest = _NO_TIME
     match step:
@@ -188,8 +188,8 @@ def _step(step: Step, needs: frozenset[StepId], settler: Settler) -> PlannedStep
             longest = (expect.within or _NO_TIME) + expect.hold
             after = frozenset({expect.after_fault} if expect.after_fault else ())
             planned = replace(planned, expect=expect, needs=needs | after)
-        case ParallelStep():
-            raise AssertionError(step)
+        case _:
+            assert_never(step)
     if step.timeout is None:
         return replace(planned, timeout=longest + STEP_TIMEOUT_DEFAULT)
     return replace(planned, timeout=settler.moment(step.timeout, step.mark, least=TIME_MIN))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from test_coordination.application.capabilities import Catalogue, Parameterised
 from test_coordination.application.ports import Expressions
@@ -91,6 +91,8 @@ class Settler:
                 return as_text(self._value(text, Kind.ANY))
             case Interpolation(parts=parts):
                 return "".join(map(self.text, parts))
+            case _:
+                assert_never(text)
 
     def parameters(
         self, parameters: Mapping[str, object], kind: Parameterised, mark: Mark

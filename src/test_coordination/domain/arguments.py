@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from test_coordination.domain.errors import InvalidDocumentError, Problem, suggestion
 from test_coordination.domain.expressions import as_text
@@ -83,6 +83,8 @@ def read_as(kind: ParameterType, found: object) -> Value:  # noqa: PLR0911  a re
             return _only(found, str)
         case ParameterType.ENUM:
             return found if isinstance(found, str | int | float) else None
+        case _:
+            assert_never(kind)
 
 
 def _only(found: object, kind: type[str | int | timedelta]) -> Value:

@@ -161,6 +161,8 @@ class Execution:
         return replace(self._after(entry), position=entry.position)
 
     def _after(self, entry: Entry) -> Execution:
+        if self.status is Status.RUNNING:
+            return self._while_running(entry)
         match entry.event:
             case ExecutionStarted(worker=worker) if self.status is Status.PENDING:
                 return replace(self, status=Status.RUNNING, worker=worker, started_at=entry.at)
@@ -172,14 +174,12 @@ class Execution:
                     started_at=entry.at,
                     taken_over=reason,
                 )
-            case FaultReverted() | FaultRevertFailed() if self.status is not Status.PENDING:
+            case FaultReverted() | FaultRevertFailed() if self.status is Status.FINISHED:
                 return self._with_fault(entry)
             case Noted(text=text):
                 return replace(self, notes=(*self.notes, text))
-            case _ if self.status is not Status.RUNNING:
-                raise self._refused(entry)
             case _:
-                return self._while_running(entry)
+                raise self._refused(entry)
 
     def _while_running(self, entry: Entry) -> Execution:  # noqa: C901, PLR0911  a case an event
         match entry.event:
@@ -187,8 +187,16 @@ class Execution:
                 return replace(self, worker=worker, taken_over=reason)
             case StepStarted() | StepEnded():
                 return self._with_step(entry)
-            case FaultArmed() | FaultInjected() | FaultNotInjected():
+            case (
+                FaultArmed()
+                | FaultInjected()
+                | FaultNotInjected()
+                | FaultReverted()
+                | FaultRevertFailed()
+            ):
                 return self._with_fault(entry)
+            case Noted(text=text):
+                return replace(self, notes=(*self.notes, text))
             case SnapshotTaken(step=step, snapshot=snapshot):
                 return replace(self, snapshots={**self.snapshots, step: snapshot})
             case CheckJudged(validation=validation):
@@ -210,8 +218,6 @@ class Execution:
                 )
             case ExecutionStarted():
                 raise self._refused(entry)
-            case Noted() | FaultReverted() | FaultRevertFailed():
-                raise AssertionError(entry)
             case _:
                 assert_never(entry.event)
 

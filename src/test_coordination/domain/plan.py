@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, assert_never
 
 from test_coordination.domain.errors import CoordinationError, Mark
 from test_coordination.domain.scenario import Severity
@@ -129,6 +129,8 @@ class PlannedStep:
                 return "snapshot"
             case PlannedCheck():
                 return "expect"
+            case never:
+                assert_never(never)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -155,7 +155,9 @@ class ParallelStep(StepHead):
     steps: tuple[Step, ...]
 
 
-Step: TypeAlias = FaultStep | ActionStep | WaitStep | SnapshotStep | ExpectStep | ParallelStep
+Deed: TypeAlias = FaultStep | ActionStep | WaitStep | SnapshotStep | ExpectStep
+"""A step that does something itself."""
+Step: TypeAlias = Deed | ParallelStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

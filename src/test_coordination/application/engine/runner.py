@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -118,6 +118,8 @@ class Runner:
                 if not self._hold_back():
                     await self._end_watch()
                     await self._recorder.record(*conclusion(self._plan, self._recorder.state))
+            case _:
+                assert_never(command)
 
     def _begin(self, step: StepId, group: TaskGroup) -> None:
         if step not in self._under_way:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, assert_never
 
 import anyio
 import anyio.lowlevel
@@ -139,6 +139,8 @@ class Performance:
                 return await self._snapshot(work)
             case PlannedCheck() as check:
                 return await self._check(check)
+            case never:
+                assert_never(never)
 
     async def _fault(self, work: FaultWork) -> Facts:
         hands, step = self.hands, self.step.id
@@ -181,11 +183,11 @@ class Performance:
     def _origin(self, check: PlannedCheck) -> datetime:
         """Return when the check's time began: at its step, or at the end of its fault."""
         state = self.hands.recorder.state
-        if check.after_fault is not None:
-            fault = state.faults.get(check.after_fault)
-            if fault is not None and fault.reverted_at is not None:
-                return fault.reverted_at
-        return state.steps[self.step.id].started_at
+        if check.after_fault is None:
+            return state.steps[self.step.id].started_at
+        undone_at = state.faults[check.after_fault].reverted_at
+        assert undone_at is not None, "it needs the step of its fault, whose failure stops all"
+        return undone_at
 
 
 def _first(error: Exception) -> Exception:
