@@ -34,7 +34,7 @@ def cache(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 async def view(cache: str | None) -> AsyncIterator[LiveView]:
     if cache is None:
-        yield MemoryLiveView(SystemClock())
+        yield MemoryLiveView()
         return
     async with open_live_view(cache, SystemClock()) as view:
         yield view

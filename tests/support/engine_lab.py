@@ -82,7 +82,7 @@ class Lab:
     workers: MemoryWorkers = field(init=False)
 
     def __post_init__(self) -> None:
-        self.live = WatchedLiveView(self.clock)
+        self.live = WatchedLiveView()
         self.workers = MemoryWorkers(self.clock, self.log)
 
     def world(self, system: Topology | None = None) -> World:

@@ -75,9 +75,6 @@ class LoopClock:
     def now(self) -> datetime:
         return ANCHOR + timedelta(seconds=anyio.current_time())
 
-    async def sleep(self, duration: timedelta) -> None:
-        await anyio.sleep(duration.total_seconds())
-
 
 def at(seconds: float) -> datetime:
     """Return what `LoopClock` shows after that many seconds."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-import anyio
 from uuid_utils import compat
 
 from test_coordination.adapters.kernel import look
@@ -27,10 +26,6 @@ class SystemClock:
     def now(self) -> datetime:
         """See `Clock.now`."""
         return self._anchor + timedelta(seconds=time.monotonic() - self._anchored_s)
-
-    async def sleep(self, duration: timedelta) -> None:
-        """See `Clock.sleep`."""
-        await anyio.sleep(duration.total_seconds())
 
 
 class TimeOrderedIdentities:

@@ -58,10 +58,6 @@ class Clock(Protocol):
         """
         ...
 
-    async def sleep(self, duration: timedelta) -> None:
-        """Return when ``duration`` has passed."""
-        ...
-
 
 class Identities(Protocol):
     """Where new names come from."""

@@ -1,1 +1,1 @@
-"""Working twins of the stores, and a clock that tests move by hand: nothing outlives them."""
+"""Working twins of the stores: nothing outlives them."""

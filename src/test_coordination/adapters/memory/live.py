@@ -8,7 +8,7 @@ from datetime import timedelta
 import anyio
 
 from test_coordination.adapters.codec import live_state
-from test_coordination.application.ports import Clock, ExecutionRecord, LiveState
+from test_coordination.application.ports import ExecutionRecord, LiveState
 from test_coordination.domain.events import Entry
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution
@@ -18,8 +18,7 @@ from test_coordination.domain.values import ExecutionId
 class MemoryLiveView:
     """A `LiveView` for the readers in this process; it is never in trouble."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._shown: dict[ExecutionId, LiveState] = {}
         self._changed: dict[ExecutionId, anyio.Event] = {}
 
@@ -42,15 +41,8 @@ class MemoryLiveView:
         if shown is not None and shown.position > after:
             return
         changed = self._changed.setdefault(execution, anyio.Event())
-        async with anyio.create_task_group() as group:
-
-            async def give_up() -> None:
-                await self._clock.sleep(limit)
-                group.cancel_scope.cancel()
-
-            group.start_soon(give_up)
+        with anyio.move_on_after(limit.total_seconds()):
             await changed.wait()
-            group.cancel_scope.cancel()
 
     def trouble(self) -> str:
         """See `LiveView.trouble`."""
