@@ -30,7 +30,7 @@ from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrd
 from test_coordination.adapters.postgres.evidence import PostgresEvidence
 from test_coordination.adapters.postgres.executions import open_execution_log
 from test_coordination.adapters.postgres.migrate import migrate
-from test_coordination.adapters.postgres.pool import open_pool
+from test_coordination.adapters.postgres.pool import Pool, open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import PostgresWorkers
 from test_coordination.adapters.probes.http import HttpProbe
@@ -48,6 +48,7 @@ from test_coordination.application.capabilities import (
     ProbeKind,
 )
 from test_coordination.application.coordinator import Coordinator, coordinating
+from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.world import World
 from test_coordination.domain.topology import Topology
@@ -101,9 +102,16 @@ async def open_world(settings: Settings, system: Topology | None) -> AsyncGenera
         if postgres_url is None:
             urls = await stack.enter_async_context(embedded_servers(settings.home / "servers"))
             postgres_url, redis_url = urls.postgres, redis_url or urls.redis
-        await migrate(postgres_url)
+        url = postgres_url
+
+        async def opened() -> Pool:
+            await migrate(url)
+            return await stack.enter_async_context(open_pool(url))
+
+        # Who shares servers whose owner ends just now has them back in a moment.
+        waits = patiently(opened, doing="opening it") if settings.embedded else opened()
+        pool = await waits
         clock = SystemClock()
-        pool = await stack.enter_async_context(open_pool(postgres_url))
         log = await stack.enter_async_context(open_execution_log(pool))
         live = await stack.enter_async_context(open_live_view(redis_url, clock))
         links = await stack.enter_async_context(LinkKeeper().opened())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -179,6 +180,29 @@ def test_a_postgresql_that_is_killed_is_waited_for_and_the_execution_goes_on(
     assert not open_shop.trouble()
     assert _is_settled(found)
     assert not of_kind(found.log(), ExecutionTakenOver)
+
+
+def test_who_comes_while_the_owner_of_the_servers_dies_waits_and_starts_them_again(
+    open_shop: Shop,
+) -> None:
+    published = _servers(open_shop) / "servers.json"
+    running = open_shop.breaks(open_shop.scenario())
+    running.prints("in force")
+    where = published.read_text()
+    running.ends()
+    # As a child of the owner would that was not yet another program when the owner was killed.
+    with (_servers(open_shop) / "owner.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        published.write_text(where)
+
+        coming = open_shop.terminal.start("executions")
+        sleep(3)
+        waited = coming.process.poll() is None
+    said = coming.ends()
+
+    assert waited, said
+    assert said.status == 0, said
+    assert "quick" in said.out
 
 
 def test_servers_that_keep_dying_end_the_run_with_its_fault_undone(open_shop: Shop) -> None:
