@@ -201,11 +201,11 @@ def test_services_are_seen_stopped_and_started(open_shop: Shop) -> None:
     gone = open_shop.trouble()
     started = terminal.run("services", "start", *words)
 
-    assert (before.status, before.out.count("healthy")) == (0, 2)
-    assert (stopped.status, stopped.out.count("stopped")) == (0, 2)
-    assert (meanwhile.status, meanwhile.out.count("stopped")) == (4, 2)
+    assert (before.status, before.out.count("healthy")) == (0, 3)
+    assert (stopped.status, stopped.out.count("stopped")) == (0, 3)
+    assert (meanwhile.status, meanwhile.out.count("stopped")) == (4, 3)
     assert gone
-    assert (started.status, started.out.count("healthy")) == (0, 2)
+    assert (started.status, started.out.count("healthy")) == (0, 3)
     assert not open_shop.trouble()
 
 

@@ -109,7 +109,7 @@ async def test_three_executions_at_once_each_come_to_a_verdict_of_their_own(
         open_shop.scenario("one").read_text(),
         open_shop.scenario("two", target="till").read_text(),
         open_shop.scenario(
-            "three", fault="service.restart", expect=BROKEN, within="1s"
+            "three", target="desk", fault="service.kill", expect=BROKEN, within="1s"
         ).read_text(),
     ]
     async with open_coordinator(settings, topology=open_shop.topology) as coordinator:

@@ -1,4 +1,4 @@
-"""A system of two tiny services, and scenarios that break it in a second."""
+"""A system of three tiny services, and scenarios that break it in a second."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ services:
     ports: {{http: {till}}}
     health: {{http: /health, timeout: 5s}}
     depends_on: [shop]
+  desk:
+    command: [{python}, -S, -E, {service}, --port, "${{desk.http}}", --items, "1", --needs, {needs}]
+    ports: {{http: {desk}}}
+    health: {{http: /health, timeout: 5s}}
 invariants:
   - {{id: in-stock, expect: "services.shop.stock.items == 7", severity: critical}}
 """
@@ -60,7 +64,7 @@ UNKNOWN = "probes.nobody.last.status == 200"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shop:
-    """Two services that run, and the terminal from which they are broken."""
+    """Three services that run, and the terminal from which they are broken."""
 
     terminal: Terminal
     ports: dict[str, int]
@@ -121,7 +125,8 @@ class Shop:
 def shop() -> Iterator[Shop]:
     """Lend a shop whose services run, started by ``tcoord services start``."""
     with terminal() as lent:
-        opened = Shop(terminal=lent, ports={"shop": free_port(), "till": free_port()})
+        ports = {name: free_port() for name in ("shop", "till", "desk")}
+        opened = Shop(terminal=lent, ports=ports)
         opened.needed.touch()
         text = TOPOLOGY.format(
             python=json.dumps(sys.executable),

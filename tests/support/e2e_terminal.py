@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from types import MappingProxyType
@@ -104,7 +104,7 @@ class Terminal:
     """Where commands are typed; ``home`` does not exist before the first one makes it."""
 
     place: Path
-    count: int = 0
+    started: list[Running] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
@@ -122,8 +122,8 @@ class Terminal:
         environment: Mapping[str, str] = NOTHING,
     ) -> Running:
         """Start a command and return at once."""
-        self.count += 1
-        out, err = (self.place / f"{self.count}.{name}" for name in ("out", "err"))
+        number = len(self.started) + 1
+        out, err = (self.place / f"{number}.{name}" for name in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = subprocess.Popen(
                 [*program, *(str(word) for word in words)],
@@ -133,7 +133,8 @@ class Terminal:
                 cwd=self.work,
                 env={**self.variables(), **environment},
             )
-        return Running(process, out, err)
+        self.started.append(Running(process, out, err))
+        return self.started[-1]
 
     def run(
         self, *words: object, program: tuple[str, ...] = TCOORD, within_s: float = PATIENCE_S
@@ -180,3 +181,5 @@ def terminal() -> Iterator[Terminal]:
             yield lent
         finally:
             kill_all(place)
+            for running in lent.started:
+                running.ends()
