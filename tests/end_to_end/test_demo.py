@@ -107,10 +107,10 @@ def test_a_demo_holds_where_its_usual_ports_are_taken(fresh: Terminal) -> None:
 
 
 def _ports(fresh: Terminal) -> set[str]:
-    """Return on which ports exchanges of this home were told to listen."""
+    """Return on which ports auditors of this home listen: exchanges come and go in a demo."""
     found = set()
     for process in belonging(fresh.place):
-        if process.command.endswith("-m trading.exchange"):
+        if process.command.endswith("-m trading.auditor"):
             environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
             found |= {word.decode() for word in environment if word.startswith(b"TRADING_PORT=")}
     return found
