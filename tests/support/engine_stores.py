@@ -93,6 +93,7 @@ class ShakyEvidence(MemoryEvidence):
         await super().add_snapshot(snapshot)
 
     async def _answer(self) -> None:
+        await anyio.lowlevel.checkpoint()
         if self.hangs:
             await anyio.sleep_forever()
         if self.away:

@@ -11,7 +11,7 @@ from support.engine_fakes import Reading, shows
 from support.engine_lab import EXPRESSIONS, MARK, PROBE, Lab, document
 from support.stores_story import new_record, new_scenario
 from support.virtual_time import at, since, virtual
-from test_coordination.application.capabilities import ProbeFailedError
+from test_coordination.application.capabilities import ActionFailedError, ProbeFailedError
 from test_coordination.application.engine.checks import Bench, Watch
 from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.recorder import Recorder
@@ -255,6 +255,23 @@ async def test_a_critical_condition_that_could_not_be_seen_at_the_end_is_inconcl
 
     assert during(ended) == [Finding.INCONCLUSIVE]
     assert ended.verdict is Verdict.INCONCLUSIVE
+
+
+@virtual
+async def test_a_watch_is_judged_before_the_end_also_when_a_step_fails_with_nothing_beside_it() -> (
+    None
+):
+    lab = Lab()
+    lab.kit.note.error = ActionFailedError(action="note", cause="refused")
+    text = PROBE + (
+        "steady_state: [{id: well, expect: probes.p.last.ok, severity: critical}]\n"
+        "steps: [{id: bad, action: note, with: {seconds: 3, fails: true}}]"
+    )
+
+    ended = await lab.run(document(text))
+
+    assert during(ended) == [Finding.HELD]
+    assert ended.verdict is Verdict.COULD_NOT_RUN
 
 
 @virtual

@@ -174,7 +174,7 @@ class Execution:
                     started_at=entry.at,
                     taken_over=reason,
                 )
-            case FaultReverted() | FaultRevertFailed() if self.status is Status.FINISHED:
+            case FaultReverted() | FaultRevertFailed():
                 return self._with_fault(entry)
             case Noted(text=text):
                 return replace(self, notes=(*self.notes, text))

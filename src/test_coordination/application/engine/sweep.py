@@ -84,7 +84,7 @@ class Sweeper:
         """Return why nobody can be at an execution any more; empty if somebody may be."""
         if record.worker == self.me:
             gone = record.id not in self.busy and record.status is not Status.FINISHED
-            return "its worker could not write its log and gave it up" if gone else ""
+            return "its worker is not at it any more" if gone else ""
         if holder is None:
             return "its worker has left"
         if self.machine.is_dead(holder):
