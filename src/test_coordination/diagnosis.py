@@ -96,6 +96,10 @@ async def _leftovers(settings: Settings) -> Finding:
     for one in swept:
         for fault in one.undone:
             left.pop((one.execution, fault.step), None)
+    damaged = [f"{one.execution}: {one.trouble}" for one in swept if one.trouble]
+    if damaged:
+        detail = f"these executions cannot be read, and may have left faults: {'; '.join(damaged)}"
+        return Finding(subject="faults", well=False, detail=detail)
     if left:
         named = ", ".join(f"{f.fault} on {f.service} ({f.reason})" for f in left.values())
         remedy = "mend what is in the way and run `tcoord undo`"

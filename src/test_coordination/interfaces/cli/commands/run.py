@@ -95,3 +95,8 @@ def say_swept(swept: Sequence[Swept]) -> None:
                 f"{one.execution} of {one.scenario}: {fault.reason}",
                 err=True,
             )
+        if one.trouble:
+            click.echo(
+                f"NOT LOOKED AT: execution {one.execution} of {one.scenario}: {one.trouble}",
+                err=True,
+            )

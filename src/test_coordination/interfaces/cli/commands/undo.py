@@ -30,7 +30,7 @@ def command(program: Program) -> None:
     say_swept(swept)
     left = {(one.execution, fault.step) for one in swept for fault in one.left}
     cleared = {(one.execution, fault.step) for one in swept for fault in one.undone}
-    if left - cleared:
+    if left - cleared or any(one.trouble for one in swept):
         sys.exit(EXIT_STATUS[Verdict.RESIDUE])
     if not cleared:
         click.echo("nothing was left in force")
