@@ -50,11 +50,15 @@ async def world(tmp_path: Path) -> AsyncGenerator[World]:
 
 def session_of(pid: int | None) -> list[psutil.Process]:
     assert pid is not None
-    return [
-        process
-        for process in psutil.process_iter()
-        if process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == pid
-    ]
+    return [process for process in psutil.process_iter() if _is_of(process, pid)]
+
+
+def _is_of(process: psutil.Process, session: int) -> bool:
+    try:
+        lives = process.status() != psutil.STATUS_ZOMBIE
+        return lives and os.getsid(process.pid) == session
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False  # it has ended while we looked
 
 
 def in_another_process(handle: Handle, call: str) -> subprocess.Popen[str]:
