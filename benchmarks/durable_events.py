@@ -27,10 +27,10 @@ from test_coordination.domain.events import Entry, Outcome, StepEnded
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, StepId
 
-EXECUTIONS = 96
-EACH = 50
+EXECUTIONS = 256
+EACH = 25
 ALONE = 500
-REPETITIONS = 7
+REPETITIONS = 9
 GOAL = 10
 
 EVENT = StepEnded(step=StepId("wait-until-orders-flow-again"), outcome=Outcome.DONE, facts=FACTS)

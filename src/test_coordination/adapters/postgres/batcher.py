@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -48,13 +49,21 @@ Write: TypeAlias = Callable[[Sequence[Append]], Awaitable[frozenset[ExecutionId]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
+    # The loop's own future: thousands a second wait on one, and an event of anyio's would send
+    # each of them through the loop twice more.
     append: Append
-    done: anyio.Event = field(default_factory=anyio.Event)
-    error: Exception | None = None
+    done: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
     def end(self, error: Exception | None = None) -> None:
-        self.error = error
-        self.done.set()
+        """Give the caller its outcome; one that was cancelled does not wait for it any more."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
 
 
 class Batcher:
@@ -76,12 +85,16 @@ class Batcher:
         """
         waiting = _Waiting(append=append)
         try:
-            await self._queue.send(waiting)
+            await self._enqueue(waiting)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise _broken_off() from error
-        await waiting.done.wait()
-        if waiting.error is not None:
-            raise waiting.error
+        await waiting.done
+
+    async def _enqueue(self, waiting: _Waiting) -> None:
+        try:
+            self._queue.send_nowait(waiting)
+        except anyio.WouldBlock:
+            await self._queue.send(waiting)
 
 
 @asynccontextmanager
@@ -118,8 +131,7 @@ class _Writer:
                 self._accepted.append(self._queue.receive_nowait())
         self._queue.close()
         for waiting in (*self._in_hand.values(), *self._accepted):
-            if not waiting.done.is_set():
-                waiting.end(_broken_off())
+            waiting.end(_broken_off())
 
     async def _write_on(self) -> None:
         while batch := await self._take():
