@@ -211,3 +211,12 @@ def test_a_step_whose_check_did_not_hold_does_not_look_like_one_that_did() -> No
 
     assert 'class="mark k-inconclusive"' in page
     assert "bar k-inconclusive o-done" in page
+
+
+def test_why_a_check_held_is_no_warning() -> None:
+    (first, *_) = held().validations
+    report = replace(held(), validations=(replace(first, reason="observed 200, as expected"),))
+
+    page = render(report, "html").decode()
+
+    assert '<span class="why ">observed 200, as expected</span>' in page
