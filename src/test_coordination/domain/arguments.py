@@ -28,6 +28,12 @@ _EXPECTED: Final = {
     ParameterType.SERVICE: "the name of a service",
     ParameterType.ENUM: "one of the values that it declares",
 }
+INTEGER_MAX: Final = 2**63 - 1
+PERCENT_MAX: Final = 100
+
+_PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)%")
+_WHOLE: Final = re.compile(r"[-+]?\d{1,19}")
+_DECIMAL: Final = re.compile(r"[-+]?\d{1,32}(?:\.\d{1,32})?(?:[eE][-+]?\d{1,3})?")
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -64,52 +70,71 @@ def bind(
     return bound
 
 
-def read_as(kind: ParameterType, found: object) -> Value:  # noqa: PLR0911  a return a type
-    """Return ``found`` as a value of that type; None if it is none."""
+def read_as(kind: ParameterType, found: object) -> Value:
+    """Return ``found``, or what it spells if it is a text, as a value of that type.
+
+    It is for what was given outside a document, such as on a command line, where everything is
+    a text; None if it is no such value.
+    """
+    value = typed(kind, found)
+    if value is None and isinstance(found, str):
+        value = typed(kind, _spelled(found))
+    return value
+
+
+def typed(kind: ParameterType, found: object) -> Value:
+    """Return ``found`` as a value of that type, as a document writes it; None if it is none.
+
+    A share is a number from 0 to 100, or that with a percent sign. Integers have 64 bits, as
+    in expressions; numbers are finite, since no bound could hold another.
+    """
     if isinstance(found, bool):
         return found if kind is ParameterType.BOOLEAN else None
     match kind:
         case ParameterType.BOOLEAN:
-            return _BOOLEANS.get(found) if isinstance(found, str) else None
+            value: Value = None
         case ParameterType.INTEGER:
-            return _integer(found)
-        case ParameterType.NUMBER | ParameterType.PERCENT:
-            return _number(found, percent=kind is ParameterType.PERCENT)
-        case ParameterType.DURATION if isinstance(found, str):
-            return parse_duration(found)
+            value = found if isinstance(found, int) and abs(found) <= INTEGER_MAX else None
+        case ParameterType.NUMBER:
+            value = _finite(found)
+        case ParameterType.PERCENT:
+            value = _share(found)
         case ParameterType.DURATION:
-            return _only(found, timedelta)
-        case ParameterType.STRING | ParameterType.SERVICE:
-            return _only(found, str)
-        case ParameterType.ENUM:
-            return found if isinstance(found, str | int | float) else None
+            value = parse_duration(found) if isinstance(found, str) else _only(found, timedelta)
+        case ParameterType.STRING | ParameterType.SERVICE | ParameterType.ENUM:
+            value = _only(found, str)
         case _:
             assert_never(kind)
+    return value
 
 
-def _only(found: object, kind: type[str | int | timedelta]) -> Value:
+def _only(found: object, kind: type[str | timedelta]) -> Value:
     return found if isinstance(found, kind) else None
 
 
-def _integer(found: object) -> Value:
-    if isinstance(found, str):
-        return int(found) if re.fullmatch(r"[-+]?\d{1,18}", found) else None
-    return _only(found, int)
-
-
-def _number(found: object, *, percent: bool) -> Value:
-    """Return ``found`` as a finite number; no bound could hold another."""
-    if isinstance(found, str):
-        found = found.removesuffix("%") if percent else found
-    elif not isinstance(found, int | float):
+def _finite(found: object) -> float | None:
+    if not isinstance(found, int | float):
         return None
     try:
         number = float(found)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None
-    if not math.isfinite(number):
-        return None
-    return found if isinstance(found, int) else number
+    return number if math.isfinite(number) else None
+
+
+def _share(found: object) -> float | None:
+    text = _PERCENT.fullmatch(found) if isinstance(found, str) else None
+    share = float(text[1]) if text else _finite(found)
+    return share if share is not None and 0 <= share <= PERCENT_MAX else None
+
+
+def _spelled(text: str) -> object:
+    """Return the boolean or the number that ``text`` spells, if it spells one."""
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else None
 
 
 def _refusal(parameter: Parameter, found: object, services: frozenset[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
@@ -19,8 +18,9 @@ from test_coordination.adapters.documents.forms import (
 from test_coordination.adapters.documents.patterns import TEXT_LENGTH_MAX, pattern_problem
 from test_coordination.adapters.documents.scenario_forms import LATER_PARAMETERS, ParameterForm
 from test_coordination.adapters.documents.words import alternatives, described, enumerated, shown
+from test_coordination.domain.arguments import typed
 from test_coordination.domain.scenario import Parameter, ParameterType
-from test_coordination.domain.values import DURATION_EXPECTED, Value, parse_duration
+from test_coordination.domain.values import DURATION_EXPECTED, Value
 
 PARAMETERS_MAX: Final = 100
 
@@ -44,9 +44,6 @@ _BELONGS: Final[Mapping[str, frozenset[ParameterType]]] = {
     "values": frozenset({ParameterType.ENUM}),
     "pattern": frozenset({ParameterType.STRING, ParameterType.SERVICE}),
 }
-_INTEGER_MAX: Final = 2**63 - 1
-_PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)%")
-_PERCENT_MAX: Final = 100
 
 _Bounds: TypeAlias = Mapping[str, Value]
 
@@ -62,40 +59,9 @@ def read_parameters(document: Document, location: Location) -> tuple[Parameter, 
 
 def literal(kind: ParameterType, found: object) -> Value:
     """Return the value that ``found`` is for a parameter of that type; None if it is none."""
-    value: Value
-    match kind:
-        case ParameterType.BOOLEAN:
-            value = found if isinstance(found, bool) else None
-        case ParameterType.INTEGER:
-            value = _integer(found)
-        case ParameterType.NUMBER:
-            value = _number(found)
-        case ParameterType.PERCENT:
-            value = _percent(found)
-        case ParameterType.DURATION:
-            value = parse_duration(found) if isinstance(found, str) else None
-        case ParameterType.SERVICE | ParameterType.STRING | ParameterType.ENUM:
-            fits = is_name(found) or kind is not ParameterType.SERVICE
-            value = found if isinstance(found, str) and fits else None
-    return value
-
-
-def _integer(found: object) -> int | None:
-    if isinstance(found, bool) or not isinstance(found, int):
+    if kind is ParameterType.SERVICE and not is_name(found):
         return None
-    return found if abs(found) <= _INTEGER_MAX else None
-
-
-def _number(found: object) -> float | None:
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        return None
-    return float(found) if math.isfinite(found) else None
-
-
-def _percent(found: object) -> float | None:
-    text = _PERCENT.fullmatch(found) if isinstance(found, str) else None
-    share = float(text[1]) if text else _number(found)
-    return share if share is not None and 0 <= share <= _PERCENT_MAX else None
+    return typed(kind, found)
 
 
 def _parameter(document: Document, location: Location) -> Parameter:
