@@ -21,7 +21,7 @@ _HOMES = {
     "Coordinator": "application.coordinator",
     "Execution": "domain.execution",
     "ExecutionId": "domain.values",
-    "Finding": "domain.evidence",
+    "Finding": "domain.verdicts",
     "InvalidDocumentError": "domain.errors",
     "ScenarioId": "domain.values",
     "Settings": "settings",
@@ -29,7 +29,7 @@ _HOMES = {
     "TestReport": "domain.report",
     "Validation": "domain.evidence",
     "ValidationResult": "application.snapshots",
-    "Verdict": "domain.evidence",
+    "Verdict": "domain.verdicts",
     "open_coordinator": "program",
 }
 

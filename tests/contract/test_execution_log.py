@@ -13,9 +13,9 @@ from contract.conftest import Stores
 from support.stores_story import START, Story, new_record, new_scenario
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.events import Entry, Noted, StepEnded
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId
+from test_coordination.domain.verdicts import Verdict
 
 
 @pytest.fixture

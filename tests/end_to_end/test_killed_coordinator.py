@@ -25,8 +25,8 @@ from test_coordination.domain.events import (
     ExecutionTakenOver,
     FaultReverted,
 )
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Status
+from test_coordination.domain.verdicts import Verdict
 
 KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "50"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)

@@ -9,11 +9,11 @@ from typing import Final
 from support.report_samples import held, latency
 from support.report_story import START, judged
 from test_coordination.domain.events import Entry, Noted, Outcome, StepEnded
-from test_coordination.domain.evidence import Finding
 from test_coordination.domain.execution import FaultState, FaultStatus
 from test_coordination.domain.plan import Stage
 from test_coordination.domain.report import Change, Comparison, ReportedStep, TestReport
 from test_coordination.domain.values import ProbeName, Receipt, ServiceName, StepId
+from test_coordination.domain.verdicts import Finding
 
 HOSTILE: Final = (
     "<script>alert(1)</script>]]>\x1b[31mred\x1b[0m\x00\x0b\u202e\ud800\U0001f480"

@@ -21,11 +21,11 @@ from test_coordination.domain.events import (
     StepEnded,
     StepStarted,
 )
-from test_coordination.domain.evidence import Finding, Phase, Validation, Verdict
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.plan import ActionWork, FaultWork, PlannedStep, SnapshotWork, WaitWork
 from test_coordination.domain.report import Change, Comparison, ReportedSeries, TestReport
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import CheckId, ServiceName, SnapshotId, StepId
+from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict
 
 SOURCE: Final = """\
 # yaml-language-server: $schema=./scenario.schema.json

@@ -21,7 +21,7 @@ from test_coordination.domain.events import (
     StepEnded,
     StepStarted,
 )
-from test_coordination.domain.evidence import Finding, Phase, Validation, Verdict, margin
+from test_coordination.domain.evidence import Validation, margin
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import (
     ActionWork,
@@ -41,7 +41,6 @@ from test_coordination.domain.report import (
     decimate,
     reported_steps,
 )
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import (
     CheckId,
     ExecutionId,
@@ -51,6 +50,7 @@ from test_coordination.domain.values import (
     StepId,
     WorkerId,
 )
+from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict
 
 START = datetime(2026, 9, 14, 13, 5, 22, 123_000, tzinfo=UTC)
 WORKER = WorkerId(UUID("0192f1c0-0000-7000-8000-00000000c0de"))

@@ -19,7 +19,6 @@ from test_coordination.domain.events import (
     FaultReverted,
     Noted,
 )
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import (
     FaultWork,
@@ -38,6 +37,7 @@ from test_coordination.domain.values import (
     StepId,
     WorkerId,
 )
+from test_coordination.domain.verdicts import Verdict
 
 NEW = TimeOrderedIdentities()
 START = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)

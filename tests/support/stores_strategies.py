@@ -44,7 +44,7 @@ def of(hint: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911  one return a kind
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(hint)
     if is_dataclass(hint):
-        return _dataclass(hint)
+        return st.deferred(lambda: _dataclass(hint))  # a plan may hold a plan
     arguments = get_args(hint)
     match get_origin(hint):
         case origin if origin in {Union, UnionType}:

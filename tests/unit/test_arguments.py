@@ -10,7 +10,7 @@ import pytest
 from support.engine_lab import MARK
 from test_coordination.domain.arguments import bind, read_as
 from test_coordination.domain.errors import InvalidDocumentError, Mark
-from test_coordination.domain.scenario import Parameter, ParameterType, Scenario
+from test_coordination.domain.parameters import Parameter, ParameterType
 from test_coordination.domain.values import Value
 
 SERVICES = frozenset({"shop", "bank"})
@@ -18,8 +18,7 @@ T = ParameterType
 
 
 def bound(given: Mapping[str, object], *declared: Parameter) -> Mapping[str, Value]:
-    scenario = Scenario(name="s", mark=MARK, source="", parameters=declared)
-    return bind(scenario, given, services=SERVICES)
+    return bind(declared, given, mark=MARK, services=SERVICES)
 
 
 def refusals(given: Mapping[str, object], *declared: Parameter) -> list[str]:

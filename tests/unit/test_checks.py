@@ -16,13 +16,13 @@ from test_coordination.application.engine.checks import Bench, Watch
 from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.domain.events import ExecutionStarted
-from test_coordination.domain.evidence import Finding, Phase, Sample, Validation, Verdict
+from test_coordination.domain.evidence import Sample, Validation
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.expressions import Kind
 from test_coordination.domain.names import ProbeShape
 from test_coordination.domain.plan import PlannedCheck
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import CheckId, ProbeName
+from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict
 
 GOOD, BAD = shows(1), shows(0)
 MISSING = ProbeFailedError(cause="no route")

@@ -14,9 +14,9 @@ from test_coordination.application.engine.sweep import Swept
 from test_coordination.application.ports import NotFoundError
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry, Noted, StepStarted
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Status
 from test_coordination.domain.values import WorkerId
+from test_coordination.domain.verdicts import Verdict
 
 CUT = document("steps: [{id: cut, fault: switch.off, target: shop, hold: 100s}]")
 SHORT = document("steps: [{id: w, wait: 3s}]")

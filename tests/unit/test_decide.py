@@ -36,7 +36,7 @@ from test_coordination.domain.events import (
     StepEnded,
     StepStarted,
 )
-from test_coordination.domain.evidence import Finding, Phase, Validation, Verdict
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import (
     ActionWork,
@@ -47,7 +47,6 @@ from test_coordination.domain.plan import (
     Stage,
     WaitWork,
 )
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import (
     CheckId,
     ExecutionId,
@@ -56,6 +55,7 @@ from test_coordination.domain.values import (
     StepId,
     WorkerId,
 )
+from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict
 
 NEW = NumberedIdentities()
 SELF, ME = ExecutionId(NEW.new()), WorkerId(NEW.new())

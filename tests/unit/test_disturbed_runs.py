@@ -10,8 +10,8 @@ from support.engine_lab import PROBE, Lab, document, start, until
 from support.virtual_time import since, virtual
 from test_coordination.application.capabilities import ActionFailedError
 from test_coordination.domain.events import FaultArmed, Outcome, StepEnded, StepStarted
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.values import StepId
+from test_coordination.domain.verdicts import Verdict
 
 
 @pytest.mark.parametrize(

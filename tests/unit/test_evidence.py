@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_coordination.domain.evidence import Finding, Verdict, margin, worst
-from test_coordination.domain.scenario import Severity
+from test_coordination.domain.evidence import margin
+from test_coordination.domain.verdicts import Finding, Severity, Verdict, worst
 
 
 def test_verdicts_are_ordered_from_good_to_grave() -> None:

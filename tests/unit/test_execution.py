@@ -33,7 +33,7 @@ from test_coordination.domain.events import (
     StepEnded,
     StepStarted,
 )
-from test_coordination.domain.evidence import Finding, Phase, Validation, Verdict
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import (
     Execution,
     FaultStatus,
@@ -49,6 +49,7 @@ from test_coordination.domain.values import (
     StepId,
     WorkerId,
 )
+from test_coordination.domain.verdicts import Finding, Phase, Verdict
 
 NEW = NumberedIdentities()
 SELF, ME, OTHER = ExecutionId(NEW.new()), WorkerId(NEW.new()), WorkerId(NEW.new())

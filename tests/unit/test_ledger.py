@@ -15,9 +15,9 @@ from test_coordination.application.engine.patience import STORE_PATIENCE
 from test_coordination.application.ports import LogConflictError
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry, ExecutionTakenOver, FaultArmed, FaultReverted
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import WorkerId
+from test_coordination.domain.verdicts import Verdict
 
 CUT = document("steps: [{id: cut, fault: switch.off, target: shop, hold: 100s}]")
 PATIENCE_S = STORE_PATIENCE.total_seconds()

@@ -101,15 +101,23 @@ def linked() -> Topology:
 
 
 def test_addresses_are_named_with_underscores_before_anything_starts() -> None:
-    values = settled_values({"n": 1}, linked())
+    values = settled_values((), {"n": 1}, linked(), {})
 
     assert values == {
         "parameters.n": 1,
+        "services.shop_front.instances": 1,
+        "services.shop_front.criticality": "normal",
+        "services.shop_front.protected": False,
         "services.shop_front.http": 80,
         "services.shop_front.address": "127.0.0.1:80",
         "links.shop_to_bank": "127.0.0.1:90",
     }
     assert settled_names([], linked()) == {
+        "execution.scenario": Kind.STRING,
+        "execution.seed": Kind.INTEGER,
+        "services.shop_front.instances": Kind.INTEGER,
+        "services.shop_front.criticality": Kind.STRING,
+        "services.shop_front.protected": Kind.BOOLEAN,
         "services.shop_front.http": Kind.INTEGER,
         "services.shop_front.address": Kind.STRING,
         "links.shop_to_bank": Kind.STRING,

@@ -15,8 +15,8 @@ from support.report_samples import SAMPLES, broken, could_not_run, held, residue
 from support.report_story import judged
 from test_coordination.adapters.rendering.figures import figures, follow_faults
 from test_coordination.adapters.rendering.render import FORMATS, UnknownFormatError, render
-from test_coordination.domain.evidence import Finding
 from test_coordination.domain.execution import Status
+from test_coordination.domain.verdicts import Finding
 
 ROOT = Path(__file__).parents[2]
 CSS = (ROOT / "src/test_coordination/adapters/rendering/templates/report.css").read_text()

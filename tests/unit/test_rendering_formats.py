@@ -19,9 +19,8 @@ from support.report_samples import SAMPLES, broken, held, residue
 from support.report_story import START, judged
 from test_coordination.adapters.rendering.render import render
 from test_coordination.domain.events import EVENTS
-from test_coordination.domain.evidence import Finding
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.scenario import Severity
+from test_coordination.domain.verdicts import Finding, Severity
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs/reference/report.schema.json").read_text())

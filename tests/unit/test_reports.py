@@ -17,11 +17,12 @@ from test_coordination.application.coordinator import coordinating
 from test_coordination.application.ports import NotFoundError
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.events import Outcome
-from test_coordination.domain.evidence import Facts, Finding, Sample, Snapshot, Verdict
+from test_coordination.domain.evidence import Facts, Sample, Snapshot
 from test_coordination.domain.execution import Status
 from test_coordination.domain.report import CHANGES_MAX, compare, decimate, series_points
 from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.values import ExecutionId, ProbeName, ServiceName, SnapshotId, StepId
+from test_coordination.domain.verdicts import Finding, Verdict
 
 NEW = NumberedIdentities()
 SHOP, BANK = ServiceName("shop"), ServiceName("bank")

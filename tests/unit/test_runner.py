@@ -10,9 +10,9 @@ from support.engine_lab import PROBE, Lab, document, start, until
 from support.virtual_time import since, virtual
 from test_coordination.application.capabilities import ActionFailedError, ProbeFailedError
 from test_coordination.domain.events import Outcome
-from test_coordination.domain.evidence import Finding, Verdict
 from test_coordination.domain.execution import Execution, FaultStatus, Status
 from test_coordination.domain.values import StepId
+from test_coordination.domain.verdicts import Finding, Verdict
 
 OUTAGE = document(
     PROBE

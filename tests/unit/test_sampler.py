@@ -15,9 +15,10 @@ from support.virtual_time import at, since, virtual
 from test_coordination.application.capabilities import ProbeFailedError, TargetGoneError
 from test_coordination.application.engine.sampler import SampleWriter, sample
 from test_coordination.domain.events import Entry, Noted
-from test_coordination.domain.evidence import Sample, Verdict
+from test_coordination.domain.evidence import Sample
 from test_coordination.domain.plan import PlannedProbe
 from test_coordination.domain.values import ExecutionId, ProbeName
+from test_coordination.domain.verdicts import Verdict
 
 EXECUTION = ExecutionId(Lab().identities.new())
 

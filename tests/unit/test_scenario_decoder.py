@@ -18,19 +18,18 @@ from test_coordination.adapters.documents.topology import TopologyReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.domain.errors import InvalidDocumentError, Mark
 from test_coordination.domain.expressions import Expression, Interpolation
-from test_coordination.domain.scenario import (
-    TIMEOUT_DEFAULT,
+from test_coordination.domain.parameters import ParameterType
+from test_coordination.domain.scenario import TIMEOUT_DEFAULT, Scenario
+from test_coordination.domain.steps import (
     ActionStep,
     ExpectStep,
     FaultStep,
     ParallelStep,
-    ParameterType,
-    Scenario,
-    Severity,
     SnapshotStep,
     WaitStep,
 )
 from test_coordination.domain.topology import Topology
+from test_coordination.domain.verdicts import Severity
 
 ROOT = Path(__file__).parents[2]
 GOOD = Path(__file__).parent / "fixtures" / "good"

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.engine_lab import Lab, document
-from test_coordination.domain.scenario import find_cycle, needs_of
+from test_coordination.domain.graph import find_cycle
+from test_coordination.domain.steps import needs_of
 from test_coordination.domain.values import StepId
 
 
 def needs(steps: str) -> dict[str, set[str]]:
     scenario = Lab().world().reader.read(document(f"steps:\n{steps}"), file="s.yaml")
-    return {step: set(found) for step, found in needs_of(scenario).items()}
+    return {step: set(found) for step, found in needs_of(scenario.steps).items()}
 
 
 def test_a_step_waits_for_the_one_above_it_unless_it_says() -> None:

@@ -9,11 +9,10 @@ from support.engine_lab import MARK, Lab
 from support.virtual_time import virtual
 from test_coordination.application.capabilities import ProbeFailedError, TargetGoneError
 from test_coordination.application.ports import NotFoundError
-from test_coordination.domain.evidence import Finding, Verdict
 from test_coordination.domain.expressions import Expression, InvalidExpressionError
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.topology import Invariant, UnknownServiceError
 from test_coordination.domain.values import CheckId, ServiceName, SnapshotId
+from test_coordination.domain.verdicts import Finding, Severity, Verdict
 
 
 def expects(text: str, *, severity: Severity = Severity.NORMAL) -> Invariant:

@@ -26,7 +26,6 @@ from test_coordination.domain.events import (
     Noted,
     StepStarted,
 )
-from test_coordination.domain.evidence import Finding, Verdict
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.plan import FaultWork, Plan, PlannedCheck, PlannedStep
 from test_coordination.domain.values import (
@@ -36,6 +35,7 @@ from test_coordination.domain.values import (
     ServiceName,
     StepId,
 )
+from test_coordination.domain.verdicts import Finding, Verdict
 
 A, B = StepId("a"), StepId("b")
 HOUR = timedelta(hours=1)

@@ -12,7 +12,6 @@ from test_coordination.adapters.documents.topology import TopologyReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.expressions import Expression
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.topology import (
     Address,
     Criticality,
@@ -22,6 +21,7 @@ from test_coordination.domain.topology import (
     Topology,
 )
 from test_coordination.domain.values import ServiceName
+from test_coordination.domain.verdicts import Severity
 
 ROOT = Path(__file__).parents[2]
 GOOD = Path(__file__).parent / "fixtures" / "good" / "topology.yaml"

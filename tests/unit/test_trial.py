@@ -9,10 +9,10 @@ import pytest
 from support.engine_lab import MARK
 from support.virtual_time import at
 from test_coordination.application.engine.trial import LATE, PATIENCE, Look, Trial, plain
-from test_coordination.domain.evidence import Finding, Phase
 from test_coordination.domain.expressions import Measure
 from test_coordination.domain.plan import PlannedCheck
 from test_coordination.domain.values import CheckId, StepId
+from test_coordination.domain.verdicts import Finding, Phase
 
 HELD, BROKEN, INCONCLUSIVE = Finding.HELD, Finding.BROKEN, Finding.INCONCLUSIVE
 LATE_S, PATIENCE_S = LATE.total_seconds(), PATIENCE.total_seconds()

@@ -19,7 +19,7 @@ from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.steps import LOST, Hands
 from test_coordination.application.ports import ExecutionRecord, StoredScenario
-from test_coordination.application.resolve import shapes
+from test_coordination.application.resolve import results, shapes
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.world import World
 from test_coordination.domain.arguments import bind
@@ -119,11 +119,18 @@ class Executions:
         topology = world.topology(doing=f"running {scenario.name!r}")
         probes = shapes(scenario, world.catalogue)
         settled = settled_names(scenario.parameters, topology)
-        arguments = bind(scenario, given, services=frozenset(topology.services))
+        arguments = bind(
+            scenario.parameters,
+            given,
+            mark=scenario.mark,
+            services=frozenset(topology.services),
+        )
         bench = Bench(
             expressions=world.expressions,
-            names={**settled, **live_names(scenario, probes)},
-            observations=Observations(settled_values(arguments, topology), probes),
+            names={**settled, **live_names(scenario, probes, results(world.catalogue))},
+            observations=Observations(
+                settled_values(scenario.parameters, arguments, topology, {}), probes
+            ),
             clock=world.stores.clock,
         )
         return Hands(

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import Entry
-from test_coordination.domain.evidence import Sample, Snapshot, Verdict
+from test_coordination.domain.evidence import Sample, Snapshot
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.expressions import Expression, Fact, Kind, Measure, Names
 from test_coordination.domain.plan import Plan
-from test_coordination.domain.scenario import Scenario
+from test_coordination.domain.scenario import Part, Scenario
 from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value, WorkerId
+from test_coordination.domain.verdicts import Verdict
 
 
 @dataclass(eq=False, kw_only=True)
@@ -227,6 +228,18 @@ class Machine(Protocol):
 
     def is_dead(self, worker: Worker) -> bool:
         """Tell whether the worker's process is certainly gone; False where it cannot be known."""
+        ...
+
+
+class Library(Protocol):
+    """Where the definitions are found that others name."""
+
+    def find(self, name: str, *, version: int | None = None) -> Part | None:
+        """Return the definition of that name, the newest one unless a version is asked for."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all that can be found, for whoever has misspelt one."""
         ...
 
 

@@ -14,7 +14,7 @@ from test_coordination.application.ports import Expressions
 from test_coordination.application.settle import Settler
 from test_coordination.domain.arguments import bind
 from test_coordination.domain.errors import InvalidDocumentError, Mark, Problem
-from test_coordination.domain.expressions import as_text
+from test_coordination.domain.expressions import Kind, as_text
 from test_coordination.domain.names import ProbeShape, live_names, settled_names, settled_values
 from test_coordination.domain.plan import (
     ActionWork,
@@ -27,8 +27,8 @@ from test_coordination.domain.plan import (
     Stage,
     WaitWork,
 )
-from test_coordination.domain.scenario import (
-    EVERY_MIN,
+from test_coordination.domain.scenario import EVERY_MIN, Scenario
+from test_coordination.domain.steps import (
     HOLD_MAX,
     SETTLE_DEFAULT,
     STEP_TIMEOUT_DEFAULT,
@@ -38,7 +38,6 @@ from test_coordination.domain.scenario import (
     ExpectStep,
     FaultStep,
     ParallelStep,
-    Scenario,
     SnapshotStep,
     WaitStep,
     needs_of,
@@ -60,6 +59,11 @@ def shapes(scenario: Scenario, catalogue: Catalogue) -> Mapping[ProbeName, Probe
     }
 
 
+def results(catalogue: Catalogue) -> Mapping[str, Mapping[str, Kind]]:
+    """Return the fields that each kind of probe gives."""
+    return {name: kind.fields for name, kind in catalogue.probes.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolver:
     """Makes plans; it looks at no target, and the same input gives the same plan."""
@@ -74,15 +78,23 @@ class Resolver:
         Raises:
             InvalidDocumentError: parameters, targets or settled values are wrong; all at once.
         """
-        arguments = bind(scenario, given, services=frozenset(self.topology.services))
+        arguments = bind(
+            scenario.parameters,
+            given,
+            mark=scenario.mark,
+            services=frozenset(self.topology.services),
+        )
         names = settled_names(scenario.parameters, self.topology)
         settler = Settler(
             catalogue=self.catalogue,
             expressions=self.expressions,
             topology=self.topology,
             names=names,
-            live={**names, **live_names(scenario, shapes(scenario, self.catalogue))},
-            values=settled_values(arguments, self.topology),
+            live={
+                **names,
+                **live_names(scenario, shapes(scenario, self.catalogue), results(self.catalogue)),
+            },
+            values=settled_values(scenario.parameters, arguments, self.topology, {}),
         )
         plan = Plan(
             scenario=scenario.name,
@@ -130,7 +142,7 @@ def _place(problem: Problem) -> Mark:
 
 def _steps(scenario: Scenario, settler: Settler) -> Iterator[PlannedStep]:
     """Yield the steps of the steady state before, of the scenario, and of the one after."""
-    needs = needs_of(scenario)
+    needs = needs_of(scenario.steps)
     before = tuple(_steady(check, Stage.BEFORE, settler) for check in scenario.steady_state)
     first = frozenset(step.id for step in before)
     yield from before

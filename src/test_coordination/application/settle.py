@@ -20,7 +20,7 @@ from test_coordination.domain.expressions import (
     as_text,
 )
 from test_coordination.domain.plan import ProtectedTargetError
-from test_coordination.domain.scenario import Moment, Text
+from test_coordination.domain.steps import Moment, Text
 from test_coordination.domain.topology import Topology, UnknownServiceError
 from test_coordination.domain.values import ServiceName, StepId, Value, format_duration
 

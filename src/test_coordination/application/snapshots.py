@@ -9,19 +9,13 @@ from test_coordination.application.engine.checks import look_at
 from test_coordination.application.engine.observations import as_fact
 from test_coordination.application.engine.trial import Look, Trial
 from test_coordination.application.world import World
-from test_coordination.domain.evidence import (
-    Finding,
-    Phase,
-    Snapshot,
-    Validation,
-    Verdict,
-    worst,
-)
+from test_coordination.domain.evidence import Snapshot, Validation
 from test_coordination.domain.expressions import Fact, Kind
 from test_coordination.domain.names import state_names, word
 from test_coordination.domain.plan import PlannedCheck
 from test_coordination.domain.topology import Invariant
 from test_coordination.domain.values import SnapshotId
+from test_coordination.domain.verdicts import Finding, Phase, Verdict, worst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias, get_args
 
-from test_coordination.domain.evidence import Facts, Validation, Verdict
+from test_coordination.domain.evidence import Facts, Validation
 from test_coordination.domain.values import (
     CheckId,
     Receipt,
@@ -16,6 +16,7 @@ from test_coordination.domain.values import (
     StepId,
     WorkerId,
 )
+from test_coordination.domain.verdicts import Verdict
 
 
 class Outcome(StrEnum):

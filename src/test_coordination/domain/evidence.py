@@ -1,14 +1,12 @@
-"""What was observed and how it was judged: samples, series, snapshots, validations, verdicts."""
+"""What was observed and how it was judged: samples, snapshots, validations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import (
     CheckId,
     ExecutionId,
@@ -17,50 +15,10 @@ from test_coordination.domain.values import (
     SnapshotId,
     StepId,
 )
+from test_coordination.domain.verdicts import Finding, Phase, Severity
 
 Facts: TypeAlias = Mapping[str, object]
 """Named facts that JSON can carry."""
-
-
-class Verdict(StrEnum):
-    """How an execution was judged, from good to grave; where verdicts meet, the gravest wins."""
-
-    HELD = "held"
-    INCONCLUSIVE = "inconclusive"
-    BROKEN = "broken"
-    STOPPED = "stopped"
-    COULD_NOT_RUN = "could_not_run"
-    RESIDUE = "residue"
-
-    @property
-    def gravity(self) -> int:
-        """Return its place in the order from good to grave."""
-        return _GRAVITY[self]
-
-    @classmethod
-    def gravest(cls, parts: Iterable[Verdict]) -> Verdict:
-        """Return the gravest of ``parts``; where nothing was judged it is inconclusive."""
-        return max(parts, key=lambda part: part.gravity, default=cls.INCONCLUSIVE)
-
-
-_GRAVITY: Final = {verdict: place for place, verdict in enumerate(Verdict)}
-
-
-class Finding(StrEnum):
-    """How one check was judged."""
-
-    HELD = "held"
-    BROKEN = "broken"
-    INCONCLUSIVE = "inconclusive"
-    NOT_RUN = "not_run"
-
-
-class Phase(StrEnum):
-    """When in an execution a check was judged."""
-
-    BEFORE = "before"
-    DURING = "during"
-    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +36,7 @@ class Validation:
     finding: Finding
     expression: str
     severity: Severity = Severity.NORMAL
+    weight: float = 1.0
     step: StepId | None = None
     after_fault: StepId | None = None
     observed: object = None
@@ -147,19 +106,3 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
-
-
-def worst(findings: Iterable[tuple[Finding, Severity]]) -> Verdict:
-    """Return the verdict over checks; an informative check has no say.
-
-    A check that was not run, or could not be judged, leaves the whole inconclusive.
-    """
-    verdicts = {
-        Finding.HELD: Verdict.HELD,
-        Finding.BROKEN: Verdict.BROKEN,
-        Finding.INCONCLUSIVE: Verdict.INCONCLUSIVE,
-        Finding.NOT_RUN: Verdict.INCONCLUSIVE,
-    }
-    return Verdict.gravest(
-        verdicts[finding] for finding, severity in findings if severity is not Severity.INFO
-    )

@@ -30,7 +30,7 @@ from test_coordination.domain.events import (
     StepEnded,
     StepStarted,
 )
-from test_coordination.domain.evidence import Facts, Validation, Verdict
+from test_coordination.domain.evidence import Facts, Validation
 from test_coordination.domain.values import (
     CheckId,
     ExecutionId,
@@ -40,6 +40,7 @@ from test_coordination.domain.values import (
     StepId,
     WorkerId,
 )
+from test_coordination.domain.verdicts import Verdict
 
 
 class Status(StrEnum):

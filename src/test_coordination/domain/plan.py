@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar, TypeAlias, assert_never
+from typing import ClassVar, Final, TypeAlias
 
 from test_coordination.domain.errors import CoordinationError, Mark
-from test_coordination.domain.scenario import Severity
+from test_coordination.domain.steps import Mode, OnError, Otherwise
 from test_coordination.domain.values import CheckId, ProbeName, ServiceName, StepId
+from test_coordination.domain.verdicts import Severity, Verdict
 
 Settled: TypeAlias = Mapping[str, object]
 """Parameters as JSON can carry them, with no expression left."""
@@ -22,6 +23,7 @@ class Stage(StrEnum):
     BEFORE = "before"
     MAIN = "main"
     AFTER = "after"
+    FAILURE = "failure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +38,32 @@ class PlannedProbe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCondition:
+    """A condition that is evaluated while the execution runs."""
+
+    expression: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCheck:
     """A check whose times are known; its expression is evaluated as samples come in.
 
     ``within`` of None asks for truth at the first look. ``recent`` says that only what was
-    sampled after the check's origin counts, also for figures such as a percentile.
+    sampled after the check's origin counts, also for figures such as a percentile. For the
+    modes always and never see `Check`.
     """
 
     id: CheckId
     expression: str
     mark: Mark
+    mode: Mode = Mode.EVENTUALLY
     within: timedelta | None = None
     hold: timedelta = timedelta(0)
+    span: timedelta | None = None
+    during: StepId | None = None
     severity: Severity = Severity.NORMAL
+    weight: float = 1.0
     after_fault: StepId | None = None
     recent: bool = False
     title: str = ""
@@ -56,20 +71,33 @@ class PlannedCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultWork:
-    """Hold a fault on a service for ``hold``, counted from its confirmed injection."""
+    """Hold a fault on a service for ``hold``, counted from its confirmed injection.
+
+    Without a ``hold`` it lasts until the step is stopped.
+    """
 
     fault: str
     service: ServiceName
-    hold: timedelta
+    hold: timedelta | None
     parameters: Settled = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionWork:
-    """Do something once."""
+    """Do something once, or ``times`` times, or until stopped; ``every`` counts begin to begin."""
 
     action: str
     parameters: Settled = field(default_factory=dict)
+    every: timedelta | None = None
+    times: int | None = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeWork:
+    """Look at something once."""
+
+    kind: str
+    parameters: Settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,57 +108,157 @@ class WaitWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateWork:
+    """Wait until a condition has been true for ``hold``, for at most ``within``."""
+
+    condition: PlannedCondition
+    within: timedelta
+    hold: timedelta = timedelta(0)
+    otherwise: Otherwise = Otherwise.FAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopWork:
+    """End steps that run in the background, and wait for their ends."""
+
+    steps: tuple[StepId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotWork:
     """Capture the state of services."""
 
     services: tuple[ServiceName, ...]
 
 
-Work: TypeAlias = FaultWork | ActionWork | WaitWork | SnapshotWork | PlannedCheck
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioWork:
+    """Run another scenario as an execution of its own; ``verdicts`` are those that hold."""
+
+    scenario: str
+    parameters: Settled
+    plan: Plan
+    verdicts: tuple[Verdict, ...] = (Verdict.HELD,)
+
+
+Work: TypeAlias = (
+    FaultWork
+    | ActionWork
+    | ProbeWork
+    | WaitWork
+    | GateWork
+    | StopWork
+    | SnapshotWork
+    | PlannedCheck
+    | ScenarioWork
+)
+KINDS: Final = (
+    "fault", "action", "probe", "wait", "gate", "stop", "snapshot", "expect", "scenario",
+)  # fmt: skip
+"""The fields of a planned step of which exactly one is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRetry:
+    """How often a step is tried in all; each delay is ``backoff`` times the one before."""
+
+    attempts: int = 1
+    delay: timedelta = timedelta(0)
+    backoff: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """One step; of the five kinds of work it has exactly one.
+    """One step; of the kinds of work it has exactly one.
 
     They are fields of their own, and not one union, so that a stored plan names its kinds as
-    a scenario does.
+    a scenario does. ``beside`` are the steps with the first of which it begins, and with the
+    last of which it ends.
     """
 
     id: StepId
     stage: Stage = Stage.MAIN
     title: str = ""
     needs: frozenset[StepId] = frozenset()
+    beside: frozenset[StepId] = frozenset()
     timeout: timedelta
+    mark: Mark | None = None
+    condition: PlannedCondition | None = None
+    retry: PlannedRetry = PlannedRetry()
+    on_error: OnError = OnError.FAIL
+    background: bool = False
     fault: FaultWork | None = None
     action: ActionWork | None = None
+    probe: ProbeWork | None = None
     wait: WaitWork | None = None
+    gate: GateWork | None = None
+    stop: StopWork | None = None
     snapshot: SnapshotWork | None = None
     expect: PlannedCheck | None = None
+    scenario: ScenarioWork | None = None
 
     @property
     def work(self) -> Work:
         """Return the one kind of work that this step has."""
-        kinds = (self.fault, self.action, self.wait, self.snapshot, self.expect)
-        (work,) = (kind for kind in kinds if kind is not None)
-        return work
+        (work,) = (found for kind in KINDS if (found := getattr(self, kind)) is not None)
+        return work  # type: ignore[no-any-return]  # a field of one of these kinds
 
     @property
     def kind(self) -> str:
-        """Return the key that names this kind of step in a scenario."""
+        """Return the key that names this kind of step in a scenario; a gate is a kind of wait."""
+        (kind,) = (kind for kind in KINDS if getattr(self, kind) is not None)
+        return "wait" if kind == "gate" else kind
+
+    @property
+    def endless(self) -> bool:
+        """Tell whether it goes on until it is stopped."""
         match self.work:
-            case FaultWork():
-                return "fault"
-            case ActionWork():
-                return "action"
-            case WaitWork():
-                return "wait"
-            case SnapshotWork():
-                return "snapshot"
-            case PlannedCheck():
-                return "expect"
-            case never:
-                assert_never(never)
+            case FaultWork(hold=None) | ActionWork(times=None):
+                return True
+            case PlannedCheck(mode=mode, span=None, during=None):
+                return mode is not Mode.EVENTUALLY
+            case _:
+                return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRule:
+    """When its condition has been true for ``hold``, the execution is stopped."""
+
+    id: CheckId
+    condition: PlannedCondition
+    hold: timedelta = timedelta(0)
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What was left to chance, and how it fell; the same ``seed`` gives the same again."""
+
+    step: StepId
+    seed: int
+    candidates: tuple[str, ...]
+    chosen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDependency:
+    """A scenario that must have ended with one of ``verdicts``, not longer than ``within`` ago."""
+
+    scenario: str
+    verdicts: tuple[Verdict, ...]
+    mark: Mark
+    within: timedelta | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What an execution needs for itself, or shares, while it runs."""
+
+    exclusive: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    pools: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -152,7 +280,11 @@ class ProtectedTargetError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One resolved definition, ready to run; ``digest`` names all of it but itself."""
+    """One resolved definition, ready to run; ``digest`` names all of it but itself and places.
+
+    ``groups`` says which planned steps an author's id stands for, where it is not just one of
+    the same name. ``seed`` is what every choice was drawn from that has no seed of its own.
+    """
 
     scenario: str
     topology: str
@@ -161,12 +293,26 @@ class Plan:
     watched: tuple[PlannedCheck, ...]
     steps: tuple[PlannedStep, ...]
     timeout: timedelta
+    groups: Mapping[StepId, tuple[StepId, ...]] = field(default_factory=dict)
+    stop_when: tuple[StopRule, ...] = ()
+    depends_on: tuple[PlannedDependency, ...] = ()
+    claims: Claims = Claims()
+    choices: tuple[Choice, ...] = ()
+    seed: int = 0
     digest: str = ""
 
     def step(self, step: StepId) -> PlannedStep:
         """Return the step of that name, which must be one of this plan's."""
         return next(planned for planned in self.steps if planned.id == step)
 
+    def members(self, step: StepId) -> tuple[StepId, ...]:
+        """Return the planned steps that an author's id stands for."""
+        return self.groups.get(step, (step,))
+
     def checks(self) -> tuple[tuple[PlannedStep, PlannedCheck], ...]:
         """Return the steps that judge a check, each with its check."""
         return tuple((step, step.expect) for step in self.steps if step.expect is not None)
+
+    def targets(self) -> tuple[ServiceName, ...]:
+        """Return the services that faults are aimed at, in the order of the steps, each once."""
+        return tuple(dict.fromkeys(step.fault.service for step in self.steps if step.fault))

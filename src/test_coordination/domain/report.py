@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from test_coordination.domain.events import Entry, Outcome
-from test_coordination.domain.evidence import Facts, Finding, Sample, Snapshot, Validation, Verdict
+from test_coordination.domain.evidence import Facts, Sample, Snapshot, Validation
 from test_coordination.domain.execution import Excursion, Execution, FaultState, FaultStatus, Status
 from test_coordination.domain.plan import Plan, PlannedStep, Stage
 from test_coordination.domain.values import ExecutionId, ProbeName, ServiceName, StepId
+from test_coordination.domain.verdicts import Finding, Verdict
 
 POINTS_MAX: Final = 600
 CHANGES_MAX: Final = 500

@@ -1,67 +1,61 @@
-"""What an author asks for: a scenario, its parameters, probes, checks and steps."""
+"""What an author asks for: scenarios, the templates that they extend, and suites of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from test_coordination.domain.errors import Mark
-from test_coordination.domain.expressions import Expression, Interpolation
-from test_coordination.domain.values import CheckId, ProbeName, StepId, Value
+from test_coordination.domain.expressions import Expression
+from test_coordination.domain.parameters import Parameter
+from test_coordination.domain.steps import (
+    ActionStep,
+    Check,
+    Gate,
+    Moment,
+    Parameters,
+    Step,
+    Text,
+    flatten,
+)
+from test_coordination.domain.values import CheckId, ProbeName, StepId
+from test_coordination.domain.verdicts import Verdict
 
-Text: TypeAlias = str | Expression | Interpolation
-Moment: TypeAlias = timedelta | Expression
-"""A duration, or the expression that gives it once the parameters are known."""
-Parameters: TypeAlias = Mapping[str, object]
-"""What an author wrote under ``with``: JSON-like, with expressions where values will be."""
-
-HOLD_MAX: Final = timedelta(hours=24)
 EVERY_MIN: Final = timedelta(milliseconds=50)
 TIMEOUT_DEFAULT: Final = timedelta(minutes=10)
-STEP_TIMEOUT_DEFAULT: Final = timedelta(minutes=5)
-SETTLE_DEFAULT: Final = timedelta(seconds=10)
-"""How long a steady state may take to be seen, before and after, unless its entry says."""
 
 
-class Severity(StrEnum):
-    """What a broken check means for the whole."""
+class DocumentKind(StrEnum):
+    """What a definition is; the first key of its document says so."""
 
-    CRITICAL = "critical"
-    NORMAL = "normal"
-    INFO = "info"
-
-
-class ParameterType(StrEnum):
-    """The types that a scenario's parameter may have."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-    DURATION = "duration"
-    PERCENT = "percent"
-    SERVICE = "service"
-    ENUM = "enum"
+    SCENARIO = "scenario"
+    TEMPLATE = "template"
+    SUITE = "suite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One thing that the person who starts the scenario may choose."""
+class Reference:
+    """Another definition that one is made of, by name; without a version the newest."""
 
     name: str
-    type: ParameterType
     mark: Mark
-    default: Value = None
-    required: bool = False
-    minimum: Value = None
-    maximum: Value = None
-    values: tuple[Value, ...] = ()
-    pattern: str | None = None
-    unit: str = ""
-    description: str = ""
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The text of another definition that one is made of; ``version`` where it was stored."""
+
+    name: str
+    file: str
+    text: str
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,103 +71,73 @@ class ProbeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A condition, and when it must be true.
+class Dependency:
+    """Another scenario that must have ended with one of ``verdicts``, not longer than ``within`` ago.
 
-    ``within`` counts from the step's start, or from the verified end of ``after_fault``.
-    ``hold`` is how long the condition must then stay true.
+    Ages count from its end to the start of the one that depends on it.
     """
+
+    scenario: Reference
+    verdicts: tuple[Verdict, ...] = (Verdict.HELD,)
+    within: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What an execution claims beside the targets of its faults."""
+
+    exclusive: tuple[Text, ...] = ()
+    shared: tuple[Text, ...] = ()
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlastRadius:
+    """The most that all faults of one execution may hit; a plan that exceeds it is refused."""
+
+    mark: Mark
+    services: int | None = None
+    percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopCondition:
+    """When this has been true for ``hold``, everything is stopped and undone."""
 
     id: CheckId
-    expression: Expression
-    within: Moment | None = None
+    condition: Expression
     hold: Moment | None = None
-    severity: Severity = Severity.NORMAL
-    after_fault: StepId | None = None
-    watch: bool = True
     title: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepHead:
-    """What every kind of step has; ``needs`` is None where the author left it out."""
-
-    id: StepId
-    mark: Mark
-    title: str = ""
-    needs: tuple[StepId, ...] | None = None
-    timeout: Moment | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultStep(StepHead):
-    """One fault, held on one service for a while.
-
-    ``hold`` runs from the moment the injection is confirmed, not from when it was asked for,
-    so a slow injector shortens nothing.
-    """
-
-    fault: str
-    target: Text
-    hold: Moment
-    parameters: Parameters = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionStep(StepHead):
-    """One deed that is not undone."""
-
-    action: str
-    parameters: Parameters = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitStep(StepHead):
-    """Let time pass."""
-
-    duration: Moment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotStep(StepHead):
-    """Capture the state of the named services."""
-
-    services: tuple[Text, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectStep(StepHead):
-    """Judge one check."""
-
-    check: Check
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParallelStep(StepHead):
-    """Steps that do not wait for each other; the next step waits for all of them."""
-
-    steps: tuple[Step, ...]
-
-
-Deed: TypeAlias = FaultStep | ActionStep | WaitStep | SnapshotStep | ExpectStep
-"""A step that does something itself."""
-Step: TypeAlias = Deed | ParallelStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One definition, as it was written; immutable once stored."""
+    """One definition with all that it extends merged in; immutable once stored.
+
+    ``source`` is its own text and ``parts`` are the texts of all else that it is made of.
+    """
 
     name: str
     mark: Mark
     source: str
+    parts: tuple[Part, ...] = ()
     title: str = ""
     description: str = ""
+    owner: str = ""
     tags: tuple[str, ...] = ()
+    extends: tuple[Reference, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    resources: Resources = Resources()
+    blast_radius: BlastRadius | None = None
     probes: tuple[ProbeSpec, ...] = ()
+    start: Gate | None = None
+    preconditions: tuple[Check, ...] = ()
     steady_state: tuple[Check, ...] = ()
+    stop_when: tuple[StopCondition, ...] = ()
     steps: tuple[Step, ...] = ()
+    postconditions: tuple[Check, ...] = ()
+    on_failure: tuple[ActionStep, ...] = ()
     timeout: Moment = TIMEOUT_DEFAULT
 
     def every_step(self) -> Iterator[Step]:
@@ -181,75 +145,50 @@ class Scenario:
         return flatten(self.steps)
 
 
-def flatten(steps: Iterable[Step]) -> Iterator[Step]:
-    """Yield ``steps`` in the order of the file, a group before the steps in it."""
-    for step in steps:
-        yield step
-        if isinstance(step, ParallelStep):
-            yield from flatten(step.steps)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A part of scenarios that cannot be run by itself; ``body`` may lack steps and defaults."""
+
+    body: Scenario
+
+    @property
+    def name(self) -> str:
+        """Return the name by which scenarios extend it."""
+        return self.body.name
 
 
-def needs_of(scenario: Scenario) -> dict[StepId, frozenset[StepId]]:
-    """Return what each step waits for, groups replaced by the steps in them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteEntry:
+    """One scenario of a suite, or one for each combination of its ``matrix``."""
 
-    A step that names no needs waits for the one above it; the steps of a group wait for what
-    the group waits for. Names that no step has are kept as they are, for the caller to refuse.
+    id: StepId
+    scenario: Reference
+    needs: tuple[StepId, ...] = ()
+    parameters: Parameters = field(default_factory=dict)
+    matrix: Mapping[str, Expression | tuple[object, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Scenarios that are run together; entries that need nothing may run at the same time.
+
+    ``concurrency`` is how many run at once. After one of the verdicts in ``stop_on`` no further
+    one begins. ``matrix`` is that of every entry.
     """
-    groups = {
-        step.id: frozenset(inner.id for inner in flatten(step.steps) if _is_leaf(inner))
-        for step in flatten(scenario.steps)
-        if isinstance(step, ParallelStep)
-    }
-    found: dict[StepId, frozenset[StepId]] = {}
-    _collect(scenario.steps, frozenset(), (found, groups), in_order=True)
-    return found
+
+    name: str
+    mark: Mark
+    source: str
+    parts: tuple[Part, ...] = ()
+    title: str = ""
+    description: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    matrix: Mapping[str, Expression | tuple[object, ...]] = field(default_factory=dict)
+    entries: tuple[SuiteEntry, ...] = ()
+    concurrency: int = 1
+    stop_on: tuple[Verdict, ...] = (Verdict.RESIDUE,)
 
 
-def _is_leaf(step: Step) -> bool:
-    return not isinstance(step, ParallelStep)
-
-
-def _collect(
-    steps: tuple[Step, ...],
-    inherited: frozenset[StepId],
-    into: tuple[dict[StepId, frozenset[StepId]], dict[StepId, frozenset[StepId]]],
-    *,
-    in_order: bool,
-) -> None:
-    found, groups = into
-    above = inherited
-    for step in steps:
-        if step.needs is None:
-            needs = above
-        else:
-            named = [groups.get(need, frozenset({need})) for need in step.needs]
-            needs = frozenset().union(*named) | (frozenset() if in_order else inherited)
-        if isinstance(step, ParallelStep):
-            _collect(step.steps, needs, into, in_order=False)
-        else:
-            found[step.id] = needs
-        if in_order:
-            above = groups.get(step.id, frozenset({step.id}))
-
-
-def find_cycle(needs: Mapping[StepId, frozenset[StepId]]) -> tuple[StepId, ...]:
-    """Return the steps of one circle in the order in which they wait, or nothing.
-
-    The first step is repeated at the end: ``a -> b -> a`` says that a waits for b.
-    """
-    done: set[StepId] = set()
-    for start in needs:
-        path: list[StepId] = []
-        rest: list[Iterator[StepId]] = [iter([start])]
-        while rest:
-            step = next(rest[-1], None)
-            if step is None:
-                rest.pop()
-                if path:
-                    done.add(path.pop())
-            elif step in path:
-                return (*path[path.index(step) :], step)
-            elif step not in done and step in needs:
-                path.append(step)
-                rest.append(iter(sorted(needs[step])))
-    return ()
+Definition: TypeAlias = Scenario | Template | Suite

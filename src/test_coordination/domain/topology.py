@@ -10,8 +10,8 @@ from typing import ClassVar, Final
 
 from test_coordination.domain.errors import CoordinationError, Mark, suggestion
 from test_coordination.domain.expressions import Expression
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import CheckId, ServiceName
+from test_coordination.domain.verdicts import Severity
 
 HEALTH_TIMEOUT_DEFAULT: Final = timedelta(seconds=30)
 STOP_GRACE_DEFAULT: Final = timedelta(seconds=5)
@@ -69,7 +69,10 @@ class StateSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One process that the topology describes; ports are on the loopback address."""
+    """One process that the topology describes; ports are on the loopback address.
+
+    ``tags`` are the author's own, by which scenarios choose among services.
+    """
 
     name: ServiceName
     mark: Mark
@@ -79,6 +82,7 @@ class Service:
     ports: Mapping[str, Address] = field(default_factory=dict)
     health: Health = Health()
     depends_on: tuple[ServiceName, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
     criticality: Criticality = Criticality.NORMAL
     protect: bool = False
     stop_grace: timedelta = STOP_GRACE_DEFAULT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from fractions import Fraction
 from typing import Final, NewType, TypeAlias
 from uuid import UUID
 
@@ -34,6 +35,12 @@ _UNITS: Final = {
     "s": timedelta(seconds=1),
     "ms": timedelta(milliseconds=1),
 }
+_SIZES: Final = {
+    "TiB": 1024**4, "GiB": 1024**3, "MiB": 1024**2, "KiB": 1024,
+    "TB": 1000**4, "GB": 1000**3, "MB": 1000**2, "KB": 1000, "B": 1,
+}  # fmt: skip
+_SIZE: Final = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)([KMGT]i?B|B)")
+BYTES_EXPECTED: Final = "a number of bytes such as 512, 64MiB or 1GB"
 _TERM: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
 DURATION_TEXT_MAX: Final = 64
 DURATION_EXPECTED: Final = "a duration such as 250ms, 5s, 2m, 1h30m or 1d"
@@ -71,3 +78,23 @@ def format_duration(value: timedelta) -> str:
         if count:
             terms.append(f"{count}{name}")
     return ("-" if value < timedelta(0) else "") + "".join(terms)
+
+
+def parse_bytes(text: str) -> int | None:
+    """Return how many bytes ``text`` says, such as ``64MiB``; None if it says no whole number.
+
+    KB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB are powers of 1024.
+    """
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        return None
+    size = Fraction(found[1]) * _SIZES[found[2]]
+    return int(size) if size.denominator == 1 else None
+
+
+def format_bytes(value: int) -> str:
+    """Return ``value`` bytes in the largest unit that `parse_bytes` reads back to the byte."""
+    for unit, size in _SIZES.items():
+        if value and value % size == 0:
+            return f"{value // size}{unit}"
+    return "0B"

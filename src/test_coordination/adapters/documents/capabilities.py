@@ -10,7 +10,7 @@ from test_coordination.adapters.documents.texts import Texts
 from test_coordination.adapters.documents.words import described
 from test_coordination.application.capabilities import Parameterised, ParameterProblem
 from test_coordination.domain.expressions import Names
-from test_coordination.domain.scenario import Parameters
+from test_coordination.domain.steps import Parameters
 
 # Of the kinds that may be given a single text: the parameter that it is.
 SHORT_FORMS: Final[Mapping[str, str]] = {"http": "request", "process": "service"}

@@ -19,7 +19,7 @@ from test_coordination.adapters.documents.patterns import TEXT_LENGTH_MAX, patte
 from test_coordination.adapters.documents.scenario_forms import LATER_PARAMETERS, ParameterForm
 from test_coordination.adapters.documents.words import alternatives, described, enumerated, shown
 from test_coordination.domain.arguments import typed
-from test_coordination.domain.scenario import Parameter, ParameterType
+from test_coordination.domain.parameters import Parameter, ParameterType
 from test_coordination.domain.values import DURATION_EXPECTED, Value
 
 PARAMETERS_MAX: Final = 100

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from test_coordination.adapters.documents.document import Document
 from test_coordination.adapters.documents.drafts import Draft, every
 from test_coordination.adapters.documents.words import alternatives, shown
-from test_coordination.domain.scenario import Scenario, find_cycle, needs_of
+from test_coordination.domain.graph import find_cycle
+from test_coordination.domain.scenario import Scenario
+from test_coordination.domain.steps import needs_of
 from test_coordination.domain.values import StepId
 
 
@@ -53,7 +55,7 @@ def _hint(name: str, known: Collection[str]) -> str:
 def _check_circles(document: Document, steps: Sequence[Draft], scenario: Scenario) -> None:
     """Refuse each circle once, at its first step; a check waits for the fault that it follows."""
     places = {draft.id: draft.location for draft in steps}
-    needs = needs_of(scenario)
+    needs = needs_of(scenario.steps)
     for draft in steps:
         after = getattr(draft.form, "after_fault", None)
         if after in needs and draft.id in needs:

@@ -20,15 +20,10 @@ from test_coordination.application.capabilities import Catalogue
 from test_coordination.application.ports import Expressions
 from test_coordination.domain.expressions import Kind, Names
 from test_coordination.domain.names import settled_names, word
-from test_coordination.domain.scenario import (
-    TIMEOUT_DEFAULT,
-    Check,
-    Parameter,
-    ParameterType,
-    ProbeSpec,
-    Scenario,
-)
+from test_coordination.domain.parameters import Parameter, ParameterType
+from test_coordination.domain.scenario import TIMEOUT_DEFAULT, ProbeSpec, Scenario
 from test_coordination.domain.series import figures
+from test_coordination.domain.steps import Check
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import CheckId, StepId
 

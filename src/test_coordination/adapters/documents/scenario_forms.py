@@ -18,7 +18,10 @@ from test_coordination.adapters.documents.forms import (
     refusal,
 )
 from test_coordination.adapters.documents.words import described
-from test_coordination.domain.scenario import EVERY_MIN, HOLD_MAX, ParameterType, Severity
+from test_coordination.domain.parameters import ParameterType
+from test_coordination.domain.scenario import EVERY_MIN
+from test_coordination.domain.steps import HOLD_MAX
+from test_coordination.domain.verdicts import Severity
 
 LATER_STEPS: Final = frozenset({"probe", "restore", "sequence", "scenario"})
 LATER_PARAMETERS: Final = frozenset({"list", "bytes", "secret"})

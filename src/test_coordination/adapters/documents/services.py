@@ -18,7 +18,7 @@ from test_coordination.adapters.documents.forms import (
 from test_coordination.adapters.documents.placeholders import Placeholders
 from test_coordination.adapters.documents.topology_forms import HealthForm, ServiceForm, StateForm
 from test_coordination.adapters.documents.words import alternatives, enumerated, shown
-from test_coordination.domain.scenario import find_cycle
+from test_coordination.domain.graph import find_cycle
 from test_coordination.domain.topology import (
     STOP_GRACE_DEFAULT,
     Health,
@@ -87,6 +87,7 @@ class Services:
             ports=self._addresses.ports.get(name, {}),
             health=self._health((*location, "health"), form),
             depends_on=tuple(ServiceName(needed) for needed in form.depends_on),
+            tags=dict(form.tags),
             criticality=form.criticality,
             protect=form.protect,
             stop_grace=parse_duration(form.stop_grace) or STOP_GRACE_DEFAULT,

@@ -25,7 +25,7 @@ from test_coordination.adapters.documents.words import alternatives, shown
 from test_coordination.application.capabilities import Catalogue, Parameterised
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression, Kind, Names
-from test_coordination.domain.scenario import (
+from test_coordination.domain.steps import (
     ActionStep,
     Check,
     ExpectStep,

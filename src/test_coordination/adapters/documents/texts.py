@@ -19,7 +19,7 @@ from test_coordination.domain.expressions import (
     parse_text,
 )
 from test_coordination.domain.names import word
-from test_coordination.domain.scenario import Moment, Text
+from test_coordination.domain.steps import Moment, Text
 from test_coordination.domain.values import DURATION_EXPECTED, parse_duration
 
 # Names with a dash, as people write them at first; strings are stepped over.

@@ -16,8 +16,8 @@ from test_coordination.adapters.documents.forms import (
     choice,
     duration,
 )
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.topology import Criticality, StopSignal
+from test_coordination.domain.verdicts import Severity
 
 GRACE_MAX: Final = timedelta(minutes=10)
 HEALTH_TIMEOUT_MAX: Final = timedelta(minutes=30)
@@ -52,6 +52,7 @@ class ServiceForm(Form):
     ports: object = None
     health: object = None
     depends_on: list[Words] = Field(default_factory=list)
+    tags: dict[str, Words] = Field(default_factory=dict)
     criticality: Annotated[Criticality, choice(Criticality)] = Criticality.NORMAL
     protect: Flag = False
     stop_grace: Annotated[str, duration(_NONE, GRACE_MAX)] = "5s"

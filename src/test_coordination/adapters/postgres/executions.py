@@ -15,9 +15,9 @@ from test_coordination.adapters.postgres.partitions import Month, add_month_of, 
 from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, transaction
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
 from test_coordination.domain.events import Entry
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, ScenarioId, WorkerId
+from test_coordination.domain.verdicts import Verdict
 
 CREATE: Final = """
     INSERT INTO execution (

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Final
 
 from test_coordination.adapters.rendering.wording import UNKNOWN, clip, duration, number, plural
-from test_coordination.domain.evidence import Finding, Validation, Verdict
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import FaultStatus, Status
 from test_coordination.domain.report import TestReport
+from test_coordination.domain.verdicts import Finding, Verdict
 
 VERDICTS: Final[Mapping[Verdict, str]] = {
     Verdict.HELD: "Held",

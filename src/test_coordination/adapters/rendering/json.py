@@ -15,8 +15,8 @@ from uuid import UUID
 from test_coordination.adapters.rendering.logbook import both_ends
 from test_coordination.adapters.rendering.wording import rfc3339
 from test_coordination.domain.events import Entry
-from test_coordination.domain.evidence import Finding
 from test_coordination.domain.report import TestReport
+from test_coordination.domain.verdicts import Finding
 
 SCHEMA_VERSION: Final = 1
 """Grows when something that a reader relies on is changed or taken away, not when it is added."""

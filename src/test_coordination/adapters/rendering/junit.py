@@ -14,9 +14,9 @@ from test_coordination.adapters.rendering.wording import (
     shown,
     signed_margin,
 )
-from test_coordination.domain.evidence import Finding, Validation, Verdict
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.scenario import Severity
+from test_coordination.domain.verdicts import Finding, Severity, Verdict
 
 NAME_MAX: Final = 300
 TEXT_MAX: Final = 2000

@@ -14,8 +14,8 @@ from test_coordination.adapters.rendering.passages import (
     step_rows,
 )
 from test_coordination.adapters.rendering.wording import UNKNOWN, clip, duration, instant, plural
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.report import TestReport
+from test_coordination.domain.verdicts import Verdict
 
 BYTES_MAX: Final = 60_000
 ROWS_MAX: Final = 40

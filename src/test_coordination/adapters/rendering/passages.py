@@ -17,10 +17,10 @@ from test_coordination.adapters.rendering.wording import (
     shown,
     signed_margin,
 )
-from test_coordination.domain.evidence import Finding, Validation
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import FaultState, FaultStatus
 from test_coordination.domain.report import Comparison, ReportedStep, TestReport
-from test_coordination.domain.scenario import Severity
+from test_coordination.domain.verdicts import Finding, Severity
 
 TEXT_MAX: Final = 2000
 NAME_MAX: Final = 120

@@ -10,10 +10,11 @@ from test_coordination.adapters.rendering.figures import FINDINGS
 from test_coordination.adapters.rendering.layout import SMALL_PX, Sheet
 from test_coordination.adapters.rendering.wording import UNKNOWN, clip, duration
 from test_coordination.domain.events import Outcome
-from test_coordination.domain.evidence import Finding, Validation
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Excursion, FaultState, FaultStatus
 from test_coordination.domain.report import ReportedStep
 from test_coordination.domain.values import CheckId
+from test_coordination.domain.verdicts import Finding
 
 BESIDE_MIN: Final = 60
 MARKS: Final[Mapping[str, str]] = {

@@ -19,7 +19,7 @@ from test_coordination.domain.events import (
     SteadyStateLeft,
     SteadyStateRegained,
 )
-from test_coordination.domain.evidence import Finding, Phase, Validation
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.expressions import (
     Expression,
     ExpressionFailedError,
@@ -29,8 +29,8 @@ from test_coordination.domain.expressions import (
     Names,
 )
 from test_coordination.domain.plan import PlannedCheck
-from test_coordination.domain.scenario import Severity
 from test_coordination.domain.values import StepId
+from test_coordination.domain.verdicts import Finding, Phase, Severity
 
 _ASK_AGAIN_S: Final = 1.0
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from test_coordination.domain.events import CheckJudged, Event, ExecutionEnded, Outcome, StepEnded
-from test_coordination.domain.evidence import Finding, Phase, Validation, Verdict, worst
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Execution, FaultState, FaultStatus
 from test_coordination.domain.plan import (
     FaultWork,
@@ -19,6 +19,7 @@ from test_coordination.domain.plan import (
     WaitWork,
 )
 from test_coordination.domain.values import StepId, format_duration
+from test_coordination.domain.verdicts import Finding, Phase, Verdict, worst
 
 PHASES: Final = {Stage.BEFORE: Phase.BEFORE, Stage.MAIN: Phase.DURING, Stage.AFTER: Phase.AFTER}
 
@@ -223,7 +224,7 @@ def _ends_at(step: PlannedStep, execution: Execution) -> datetime | None:
     match step.work:
         case WaitWork(duration=duration):
             return execution.steps[step.id].started_at + duration
-        case FaultWork(hold=hold):
+        case FaultWork(hold=hold) if hold is not None:
             fault: FaultState | None = execution.faults.get(step.id)
             if fault is None or fault.status is not FaultStatus.INJECTED:
                 return None

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from test_coordination.domain.evidence import Finding, Phase, Validation, margin
+from test_coordination.domain.evidence import Validation, margin
 from test_coordination.domain.expressions import Measure, as_text
 from test_coordination.domain.plan import PlannedCheck
 from test_coordination.domain.values import StepId, Value, format_duration
+from test_coordination.domain.verdicts import Finding, Phase
 
 PATIENCE: Final = timedelta(seconds=10)
 """How long a check that must be true at once waits for something to look at."""

@@ -14,7 +14,7 @@ import click
 
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import CoordinationError, InvalidDocumentError
-from test_coordination.domain.evidence import Verdict
+from test_coordination.domain.verdicts import Verdict
 
 EXIT_STATUS: Final = {
     Verdict.HELD: 0,

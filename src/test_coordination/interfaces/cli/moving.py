@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from test_coordination.domain.events import Entry, Outcome
-from test_coordination.domain.evidence import Finding, Validation
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Execution, FaultStatus
 from test_coordination.domain.plan import Plan, PlannedStep
 from test_coordination.domain.values import format_duration
+from test_coordination.domain.verdicts import Finding
 from test_coordination.interfaces.cli.narration import MOODS, narrate
 
 STYLES: Final = {"good": "green", "bad": "bold red", "warn": "yellow", "fault": "bold magenta"}
@@ -85,7 +86,7 @@ class MovingProgress:
         for fault in state.outstanding:
             if fault.status is FaultStatus.INJECTED and fault.injected_at is not None:
                 work = self._plan.step(fault.step).fault
-                hold = format_duration(work.hold) if work else "?"
+                hold = format_duration(work.hold) if work and work.hold else "?"
                 since = self._seconds(fault.injected_at, None).strip()
                 text.append(
                     f"\n⚡ {fault.fault} on {fault.service}: {since} of {hold}",

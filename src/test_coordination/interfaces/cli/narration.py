@@ -27,9 +27,10 @@ from test_coordination.domain.events import (
     StepEnded,
     StepStarted,
 )
-from test_coordination.domain.evidence import Finding, Validation
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.plan import ActionWork, Plan, Stage, WaitWork
 from test_coordination.domain.values import StepId, format_duration
+from test_coordination.domain.verdicts import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _fault(
         case FaultArmed():
             return None
         case FaultInjected(evidence=evidence):
-            held = f", held for {format_duration(work.hold)}"
+            held = f", held for {format_duration(work.hold)}" if work.hold else ""
             return Line(text=f"{name} in force{_facts(evidence)}{held}", mood="fault")
         case FaultNotInjected(reason=reason):
             return Line(text=f"{name} not injected: {reason}", mood="bad")

@@ -12,9 +12,9 @@ from typing import Protocol
 import click
 
 from test_coordination.domain.events import Entry, ExecutionEnded
-from test_coordination.domain.evidence import Verdict
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import Plan
+from test_coordination.domain.verdicts import Verdict
 from test_coordination.interfaces.cli.narration import narrate
 
 COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "fault": "magenta"}

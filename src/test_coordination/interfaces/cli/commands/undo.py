@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from test_coordination.application.engine.sweep import Swept
-from test_coordination.domain.evidence import Verdict
+from test_coordination.domain.verdicts import Verdict
 from test_coordination.interfaces.cli.commands.run import say_swept
 from test_coordination.interfaces.cli.exits import EXIT_STATUS, carried_out
 from test_coordination.interfaces.cli.program import Program
