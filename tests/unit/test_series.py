@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from support.virtual_time import at
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.expressions import Kind
-from test_coordination.domain.series import MISSING, Series, figures, quantile
+from test_coordination.domain.series import MISSING, WINDOWS_KEPT, Series, figures, quantile
 from test_coordination.domain.values import ProbeName
 
 P = ProbeName("p")
@@ -60,7 +61,85 @@ def test_a_window_begins_at_its_start_and_includes_it() -> None:
     assert made.figure("max_ms", start=at(1)) == 20
     assert made.figure("count", start=at(1)) == 2
     assert made.figure("count", start=at(0.5)) == 2
-    assert len(made.since(at(3))) == 0
+    assert len(made.between(at(3))) == 0
+
+
+def test_a_window_stops_short_of_its_end() -> None:
+    made = series(100, 10, None, 20)
+
+    assert made.figure("max_ms", end=at(1)) == 100
+    assert made.figure("count", start=at(1), end=at(3)) == 1
+    assert made.figure("missing", start=at(1), end=at(3)) == 1
+    assert made.figure("last.ms", start=at(0), end=at(2)) == 10
+    assert made.figure("last.ms", start=at(0), end=at(3)) is MISSING
+    assert [sample.at for sample in made.between(at(1), at(3))] == [at(1), at(2)]
+
+
+@pytest.mark.parametrize("name", ["last.ms", "p95_ms", "rate"])
+def test_a_window_that_ends_before_it_starts_is_empty(name: str) -> None:
+    made = series(1, 2, 3)
+
+    assert made.figure(name, start=at(2), end=at(1)) is MISSING
+    assert made.figure("count", start=at(2), end=at(1)) == 0
+    assert len(made.between(at(2), at(1))) == 0
+
+
+BOUND = st.none() | st.integers(-1, 80).map(at)
+
+
+@given(
+    st.lists(st.none() | st.integers(-50, 50), min_size=1, max_size=80),
+    st.lists(st.tuples(BOUND, BOUND), min_size=1, max_size=3),
+    st.lists(st.integers(1, 60), max_size=6),
+)
+def test_looking_again_gives_what_a_first_look_would(
+    values: list[int | None],
+    windows: list[tuple[datetime | None, datetime | None]],
+    looks: list[int],
+) -> None:
+    made = Series("ms", "ms")
+    names = figures({"ms": Kind.NUMBER}, "ms")
+    for start, end in windows:
+        made.figure("count", start=start, end=end)
+    taken = 0
+    for more in [*looks, len(values)]:
+        for sample in series(*values).between()[taken : taken + more]:
+            made.add(sample)
+        taken = min(taken + more, len(values))
+        fresh = series(*values[:taken])
+        for start, end in windows:
+            for name in names:
+                again = made.figure(name, start=start, end=end)
+                expected = fresh.figure(name, start=start, end=end)
+                assert again == (expected if expected is MISSING else pytest.approx(expected))
+
+
+def test_a_window_forgotten_meanwhile_is_made_anew() -> None:
+    made = series(*range(WINDOWS_KEPT + 2))
+    for second in range(WINDOWS_KEPT + 2):
+        made.figure("count", start=at(second))
+
+    assert made.figure("max_ms", start=at(0), end=at(5)) == 4
+    assert made.figure("count", start=at(0)) == WINDOWS_KEPT + 2
+
+
+def test_looking_at_a_long_series_again_costs_only_what_is_new() -> None:
+    made = series(*((7_919 * second) % 50_000 for second in range(50_000)))
+    made.figure("p95_ms")
+    started = time.process_time()
+    for second in range(50_000, 50_200):
+        made.add(Sample(probe=P, at=at(second), took=timedelta(0), fields={"ms": 1}))
+        made.figure("p95_ms")
+        made.figure("mean_ms")
+
+    assert time.process_time() - started < 0.5
+
+
+def test_what_is_not_a_number_counts_as_a_look_but_has_no_place_among_the_values() -> None:
+    made = series(10, float("nan"), 20)
+
+    assert made.figure("count") == 3
+    assert [made.figure(name) for name in ("min_ms", "p50_ms", "max_ms")] == [10, 15, 20]
 
 
 def test_the_last_figure_is_missing_if_the_last_look_saw_nothing() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import isnan
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.expressions import Kind
@@ -15,6 +16,12 @@ MISSING: Final = object()
 """What stands for a figure that the samples do not give."""
 
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+
+WINDOWS_KEPT: Final = 16
+# From so many new values on, sorting them all is faster than placing one after the other.
+SORTED_AT_ONCE_MIN: Final = 32
+
+_Bounds: TypeAlias = tuple[datetime | None, datetime | None]
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -29,19 +36,67 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-_FIGURES: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
-    "min": min,
-    "max": max,
-    "mean": lambda values: sum(values) / len(values),
+class _Window:
+    """What is kept of the samples in one window, so that none has to be looked at twice.
+
+    ``ordered`` are the measured values by size; ``first`` and ``last`` those by time.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.missing = 0
+        self.ordered: list[float] = []
+        self._sum = 0.0
+        self._first: tuple[datetime, float] | None = None
+        self._last: tuple[datetime, float] | None = None
+
+    def take(self, samples: Sequence[Sample], measured: str) -> None:
+        """Take in ``samples``, which began after all those taken in before."""
+        self.samples += len(samples)
+        self.missing += sum(sample.missing for sample in samples)
+        values = [(at, value) for at, value in _values(samples, measured) if not isnan(value)]
+        if not values:
+            return
+        self._first = self._first or values[0]
+        self._last = values[-1]
+        fresh = [value for _, value in values]
+        self._sum += sum(fresh)
+        if len(fresh) < SORTED_AT_ONCE_MIN:
+            for value in fresh:
+                insort(self.ordered, value)
+        else:
+            self.ordered = sorted(self.ordered + fresh)
+
+    def mean(self) -> float:
+        return self._sum / len(self.ordered)
+
+    def rate(self) -> object:
+        if self._first is None or self._last is None:
+            return MISSING
+        span = (self._last[0] - self._first[0]).total_seconds()
+        return (self._last[1] - self._first[1]) / span if span > 0 else MISSING
+
+
+# None of these is asked of a window without values.
+_FIGURES: Final[Mapping[str, Callable[[_Window], float]]] = {
+    "min": lambda window: window.ordered[0],
+    "max": lambda window: window.ordered[-1],
+    "mean": _Window.mean,
     **{
-        name: lambda values, share=share: quantile(sorted(values), share)  # type: ignore[misc]  # a lambda's default has no annotation
+        name: lambda window, share=share: quantile(window.ordered, share)  # type: ignore[misc]  # a lambda's default has no annotation
         for name, share in QUANTILES.items()
     },
 }
 
 
 class Series:
-    """The samples of one probe; they are added in the order in which they began."""
+    """The samples of one probe; they are added in the order in which they began.
+
+    A window is from a start, inclusive, to an end, exclusive, by when a sample began; None leaves
+    that side open. What was computed of the ``WINDOWS_KEPT`` windows last asked for is kept and
+    carried on: asking again costs time only for the samples added since. So leave the end of a
+    window open while it is not known, rather than to ask for one that ends now.
+    """
 
     def __init__(self, measured: str, unit: str = "") -> None:
         """Keep samples whose numeric field ``measured`` the figures are made of.
@@ -51,45 +106,64 @@ class Series:
         self._measured = measured
         self._suffix = f"_{unit}" if unit else ""
         self._samples: list[Sample] = []
+        self._windows: dict[_Bounds, _Window] = {}
 
     def add(self, sample: Sample) -> None:
         """Append ``sample``, which began after all the others."""
         self._samples.append(sample)
 
-    def since(self, start: datetime | None) -> Sequence[Sample]:
-        """Return the samples that began at ``start`` or later."""
-        if start is None:
-            return self._samples
-        return self._samples[bisect_left(self._samples, start, key=attrgetter("at")) :]
+    def between(
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> Sequence[Sample]:
+        """Return the samples that began at ``start`` or later, and before ``end``."""
+        first, after = self._places((start, end))
+        return self._samples[first:after]
 
-    def figure(self, name: str, *, start: datetime | None = None) -> object:
-        """Return the figure of that name over the samples from ``start`` on, or `MISSING`."""
-        samples = self.since(start)
+    def figure(
+        self, name: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> object:
+        """Return the figure of that name over the samples in a window, or `MISSING`."""
         if name.startswith("last."):
-            if not samples or samples[-1].missing:
-                return MISSING
-            return samples[-1].fields.get(name.removeprefix("last."), MISSING)
+            return self._last(name.removeprefix("last."), (start, end))
+        window = self._window((start, end))
         if name == "count":
-            return sum(not sample.missing for sample in samples)
+            return window.samples - window.missing
         if name == "missing":
-            return sum(sample.missing for sample in samples)
+            return window.missing
         if name == "rate":
-            return self._rate(samples)
-        values = [value for _, value in self._values(samples)]
-        return _FIGURES[name.removesuffix(self._suffix)](values) if values else MISSING
+            return window.rate()
+        figure = _FIGURES[name.removesuffix(self._suffix)]
+        return figure(window) if window.ordered else MISSING
 
-    def _values(self, samples: Sequence[Sample]) -> list[tuple[datetime, float]]:
-        return [
-            (sample.at, float(value))
-            for sample in samples
-            if isinstance(value := sample.fields.get(self._measured), int | float)
-        ]
+    def _places(self, bounds: _Bounds) -> tuple[int, int]:
+        start, end = bounds
+        began = attrgetter("at")
+        first = 0 if start is None else bisect_left(self._samples, start, key=began)
+        after = len(self._samples) if end is None else bisect_left(self._samples, end, key=began)
+        return first, max(first, after)
 
-    def _rate(self, samples: Sequence[Sample]) -> object:
-        values = self._values(samples)
-        if len(values) < 2 or (span := values[-1][0] - values[0][0]).total_seconds() <= 0:  # noqa: PLR2004  a slope has two ends
+    def _last(self, field: str, bounds: _Bounds) -> object:
+        first, after = self._places(bounds)
+        if first == after or self._samples[after - 1].missing:
             return MISSING
-        return (values[-1][1] - values[0][1]) / span.total_seconds()
+        return self._samples[after - 1].fields.get(field, MISSING)
+
+    def _window(self, bounds: _Bounds) -> _Window:
+        window = self._windows.pop(bounds, None) or _Window()
+        first, after = self._places(bounds)
+        window.take(self._samples[first + window.samples : after], self._measured)
+        self._windows[bounds] = window
+        if len(self._windows) > WINDOWS_KEPT:
+            del self._windows[next(iter(self._windows))]
+        return window
+
+
+def _values(samples: Sequence[Sample], measured: str) -> list[tuple[datetime, float]]:
+    return [
+        (sample.at, float(value))
+        for sample in samples
+        if isinstance(value := sample.fields.get(measured), int | float)
+    ]
 
 
 def figures(fields: Mapping[str, Kind], unit: str = "") -> dict[str, Kind]:

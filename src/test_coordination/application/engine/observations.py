@@ -49,7 +49,7 @@ class Observations:
         """
         looks = []
         for probe in {probe for name in names if (probe := probe_of(name)) in self._series}:
-            samples = self._series[probe].since(origin)
+            samples = self._series[probe].between(origin)
             if not samples:
                 return None
             looks.append(samples[-1].at)
