@@ -246,7 +246,10 @@ async def test_process_a_stopped_and_a_paused_service_are_readings(world: Topolo
         again = await probe.read()
 
     assert (up["running"], paused["running"], paused["threads"]) == (True, True, 2)
-    assert down == {"running": False, "rss_bytes": 0, "threads": 0, "restarts": 0}
+    assert (up["healthy"], paused["healthy"]) == (True, False)
+    assert down == {
+        "running": False, "healthy": False, "rss_bytes": 0, "threads": 0, "restarts": 0,
+    }  # fmt: skip
     assert (again["running"], again["restarts"]) == (True, 1)
 
 

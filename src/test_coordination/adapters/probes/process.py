@@ -43,7 +43,8 @@ class Watched(Parameters):
 class ProcessProbe:
     """The processes of a service, all that descend from its first one together.
 
-    A paused service runs: it holds its memory. ``cpu_percent`` is of one core, since the last
+    A paused service runs: it holds its memory, and is not healthy. ``healthy`` is what the
+    topology's own check of the service says. ``cpu_percent`` is of one core, since the last
     reading; the first reading of a process has none. ``restarts`` counts those seen by this
     probe.
     """
@@ -53,6 +54,7 @@ class ProcessProbe:
     fields: ClassVar[Mapping[str, Kind]] = MappingProxyType(
         {
             "running": Kind.BOOLEAN,
+            "healthy": Kind.BOOLEAN,
             "pid": Kind.INTEGER,
             "rss_bytes": Kind.INTEGER,
             "cpu_percent": Kind.NUMBER,
@@ -154,6 +156,7 @@ class _Reader:
     def _reading(self, state: ServiceState, usage: _Usage) -> Facts:
         reading: dict[str, object] = {
             "running": state.status is not ServiceStatus.STOPPED,
+            "healthy": state.healthy,
             "rss_bytes": usage.rss_bytes,
             "threads": usage.threads,
         }
