@@ -32,9 +32,13 @@ from test_coordination.domain.execution import FaultStatus
 from test_coordination.domain.plan import (
     ActionWork,
     FaultWork,
+    GateWork,
     PlannedCheck,
     PlannedStep,
+    ProbeWork,
+    ScenarioWork,
     SnapshotWork,
+    StopWork,
     WaitWork,
 )
 from test_coordination.domain.topology import Topology
@@ -55,6 +59,19 @@ class ResidueError(CoordinationError):
 
     def __str__(self) -> str:
         return f"the fault of step {self.step!r} is not proven to be undone: {self.reason}"
+
+
+@dataclass(eq=False, kw_only=True)
+class UnknownWorkError(CoordinationError):
+    """A plan has a kind of work that this version cannot do."""
+
+    code: ClassVar[str] = "step.unknown_work"
+
+    step: StepId
+    kind: str
+
+    def __str__(self) -> str:
+        return f"step {self.step!r} is of the kind {self.kind!r}, which this version cannot do"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +156,8 @@ class Performance:
                 return await self._snapshot(work)
             case PlannedCheck() as check:
                 return await self._check(check)
+            case ProbeWork() | GateWork() | StopWork() | ScenarioWork():
+                raise UnknownWorkError(step=self.step.id, kind=self.step.kind)
             case never:
                 assert_never(never)
 
