@@ -33,17 +33,24 @@ from test_coordination.domain.steps import (
     SETTLE_DEFAULT,
     STEP_TIMEOUT_DEFAULT,
     ActionStep,
+    Between,
     Check,
     Deed,
     ExpectStep,
     FaultStep,
+    GateStep,
     ParallelStep,
+    ProbeStep,
+    ScenarioStep,
+    Selector,
+    SequenceStep,
     SnapshotStep,
+    StopStep,
     WaitStep,
     needs_of,
 )
 from test_coordination.domain.topology import Topology
-from test_coordination.domain.values import ProbeName, StepId, Value
+from test_coordination.domain.values import ProbeName, ServiceName, StepId, Value
 
 PROBE_TIMEOUT_DEFAULT: Final = timedelta(seconds=2)
 TIME_MIN: Final = timedelta(milliseconds=1)
@@ -147,7 +154,7 @@ def _steps(scenario: Scenario, settler: Settler) -> Iterator[PlannedStep]:
     first = frozenset(step.id for step in before)
     yield from before
     for each in scenario.every_step():
-        if not isinstance(each, ParallelStep):
+        if not isinstance(each, ParallelStep | SequenceStep):
             yield _step(each, needs[each.id] or first, settler)
     for check in scenario.steady_state:
         yield replace(_steady(check, Stage.AFTER, settler), needs=frozenset(needs))
@@ -186,11 +193,11 @@ def _step(step: Deed, needs: frozenset[StepId], settler: Settler) -> PlannedStep
     match step:
         case FaultStep():
             fault = _fault(step, settler)
-            planned, longest = replace(planned, fault=fault), fault.hold
+            planned, longest = replace(planned, fault=fault), fault.hold or _NO_TIME
         case ActionStep():
             planned = replace(planned, action=_action(step, settler))
         case WaitStep():
-            wait = WaitWork(duration=settler.moment(step.duration, step.mark, most=HOLD_MAX))
+            wait = _wait(step, settler)
             planned, longest = replace(planned, wait=wait), wait.duration
         case SnapshotStep():
             services = tuple(settler.service(name, step.mark) for name in step.services)
@@ -200,6 +207,8 @@ def _step(step: Deed, needs: frozenset[StepId], settler: Settler) -> PlannedStep
             longest = (expect.within or _NO_TIME) + expect.hold
             after = frozenset({expect.after_fault} if expect.after_fault else ())
             planned = replace(planned, expect=expect, needs=needs | after)
+        case ProbeStep() | GateStep() | StopStep() | ScenarioStep():
+            settler.unplannable(type(step).__name__, step.mark)
         case _:
             assert_never(step)
     if step.timeout is None:
@@ -207,13 +216,24 @@ def _step(step: Deed, needs: frozenset[StepId], settler: Settler) -> PlannedStep
     return replace(planned, timeout=settler.moment(step.timeout, step.mark, least=TIME_MIN))
 
 
+def _wait(step: WaitStep, settler: Settler) -> WaitWork:
+    if isinstance(step.duration, Between):
+        settler.unplannable("a wait of a length left to chance", step.mark)
+        return WaitWork(duration=_NO_TIME)
+    return WaitWork(duration=settler.moment(step.duration, step.mark, most=HOLD_MAX))
+
+
 def _fault(step: FaultStep, settler: Settler) -> FaultWork:
-    service = settler.service(step.target, step.mark)
+    if isinstance(step.target, Selector):
+        settler.unplannable("a selector", step.mark)
+        service = ServiceName("")
+    else:
+        service = settler.service(step.target, step.mark)
     settler.unprotected(service, step.id, step.mark)
     return FaultWork(
         fault=step.fault,
         service=service,
-        hold=settler.moment(step.hold, step.mark, most=HOLD_MAX),
+        hold=None if step.hold is None else settler.moment(step.hold, step.mark, most=HOLD_MAX),
         parameters=settler.parameters(
             step.parameters, settler.catalogue.faults[step.fault], step.mark
         ),

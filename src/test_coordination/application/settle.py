@@ -82,6 +82,10 @@ class Settler:
             error = ProtectedTargetError(step=step, service=service, mark=mark)
             self._refuse(mark, error.code, str(error).removeprefix(f"{mark}: "))
 
+    def unplannable(self, what: str, mark: Mark) -> None:
+        """Refuse what no plan can hold yet."""
+        self._refuse(mark, "plan.not_supported", f"{what} cannot be planned yet; leave it out")
+
     def text(self, text: Text) -> str:
         """Return ``text`` with its expressions replaced by what they stand for."""
         match text:
