@@ -100,7 +100,8 @@ def layers(needs: Mapping[N, AbstractSet[N]]) -> tuple[tuple[N, ...], ...]:
     try:
         sorter.prepare()
     except CycleError as error:
-        raise CircularNeedsError(circle=find_cycle(needs)) from error
+        circle = find_cycle(needs)
+        raise CircularNeedsError(circle=circle) from error
     place = {name: ordinal for ordinal, name in enumerate(needs)}
     found = []
     while ready := sorter.get_ready():
