@@ -71,6 +71,9 @@ class Entry:
     measured: str = ""
     unit: str = ""
     summary: str = "does nothing"
+    family: str = "nothing"
+    undo: str = "nothing is done"
+    scalable: frozenset[str] = frozenset()
 
     def problems(
         self,
@@ -110,7 +113,7 @@ def catalogue() -> Catalogue:
         Entry(kind="service.stop", model=StopParameters),
         Entry(kind="service.kill", model=KillParameters),
         Entry(kind="service.pause", model=KillParameters),
-        Entry(kind="network.latency", model=LatencyParameters),
+        Entry(kind="network.latency", model=LatencyParameters, scalable=frozenset({"delay"})),
     ]
     probes = [
         Entry(kind="http", model=HttpParameters, fields=http, measured="ms", unit="ms"),

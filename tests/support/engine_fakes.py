@@ -91,8 +91,14 @@ class Told:
 class SwitchFault(Told):
     """Switches a service off; it can be told what goes wrong, and counts its tries."""
 
-    def __init__(self, board: Board, kind: str = "switch.off") -> None:
+    family = "switch"
+    undo = "it is switched on again"
+
+    def __init__(
+        self, board: Board, kind: str = "switch.off", *, scalable: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(kind)
+        self.scalable = scalable
         self.board = board
         self.tries: Counter[str] = Counter()
         self._troubles: dict[str, deque[Trouble]] = {}
@@ -270,7 +276,7 @@ class Kit:
         return cls(
             board=board,
             off=SwitchFault(board),
-            slow=SwitchFault(board, "switch.slow"),
+            slow=SwitchFault(board, "switch.slow", scalable=frozenset({"delay"})),
             note=NoteAction(board),
             dial=DialProbe(),
         )

@@ -118,6 +118,25 @@ class Parameterised(Protocol):
 class Fault(Parameterised, Protocol):
     """Something that can be done to a service, and undone by whoever has the receipt."""
 
+    @property
+    def family(self) -> str:
+        """Return the word for what it does harm to, such as ``service`` or ``link``."""
+        ...
+
+    @property
+    def undo(self) -> str:
+        """Return in one sentence, without a full stop, how it is undone."""
+        ...
+
+    @property
+    def scalable(self) -> frozenset[str]:
+        """Return the parameters that make it stronger as they grow, and bite less if smaller.
+
+        Each is a number, a share, a size or a duration that may be multiplied. A fault that has
+        none is in force or not, with nothing between.
+        """
+        ...
+
     async def arm(
         self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]
     ) -> Receipt:

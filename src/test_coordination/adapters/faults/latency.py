@@ -74,6 +74,9 @@ class SlowLink:
 
     kind: ClassVar[str] = "latency"
     summary: ClassVar[str] = "delay what goes over a link to the service"
+    family: ClassVar[str] = "link"
+    undo: ClassVar[str] = "the link's proxy lets everything pass without delay again"
+    scalable: ClassVar[frozenset[str]] = frozenset({"delay", "jitter"})
     model: ClassVar[type[Parameters]] = Slow
 
     def __init__(

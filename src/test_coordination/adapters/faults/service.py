@@ -67,6 +67,9 @@ class _ServiceFault(ABC):
 
     kind: ClassVar[str]
     summary: ClassVar[str]
+    family: ClassVar[str] = "service"
+    undo: ClassVar[str] = "the service is started again, and waited for until it is healthy"
+    scalable: ClassVar[frozenset[str]] = frozenset()
     model: ClassVar[type[Parameters]] = Nothing
 
     def __init__(self, services: ServiceControl) -> None:
@@ -193,6 +196,7 @@ class PauseService(_ServiceFault):
 
     kind = "service.pause"
     summary = "freeze a service where it stands (SIGSTOP); undone by SIGCONT"
+    undo = "the processes of the service go on where they stood (SIGCONT)"
 
     async def _bite(self, armed: _Armed) -> Facts:
         began = anyio.current_time()
@@ -213,6 +217,7 @@ class RestartService(_ServiceFault):
 
     kind = "service.restart"
     summary = "stop a service in an orderly way and start it at once"
+    undo = "the service is started by the fault itself, and again if it does not run"
     model = Orderly
 
     async def _bite(self, armed: _Armed) -> Facts:
