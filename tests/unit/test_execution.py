@@ -31,6 +31,7 @@ from test_coordination.domain.events import (
     SteadyStateLeft,
     SteadyStateRegained,
     StepEnded,
+    StepRetried,
     StepStarted,
 )
 from test_coordination.domain.evidence import Validation
@@ -88,6 +89,12 @@ def stuck(step: StepId) -> FaultRevertFailed:
 
 def ended(step: StepId) -> StepEnded:
     return StepEnded(step=step, outcome=Outcome.DONE, facts={"n": 1})
+
+
+def retried(step: StepId, attempt: int = 1) -> StepRetried:
+    return StepRetried(
+        step=step, attempt=attempt, error="no bite", code="fault.failed", delay=timedelta(seconds=2)
+    )
 
 
 def taken(step: StepId) -> SnapshotTaken:
@@ -165,6 +172,25 @@ def test_a_fault_that_never_bit_says_so_also_once_it_is_undone() -> None:
     assert (fault.bitten, fault.reason, fault.status) == (False, "no bite", FaultStatus.REVERTED)
 
 
+def test_a_fault_may_be_armed_again_once_it_is_undone_and_is_then_the_newest() -> None:
+    tried = (STARTED, armed(A), not_injected(A), reverted(A), armed(B))
+
+    again = after(*tried, armed(A), injected(A))
+
+    assert list(again.faults) == [B, A]
+    assert again.faults[A].bitten is True
+    assert (again.faults[A].armed_at, again.faults[A].injected_at) == (second(6), second(7))
+    assert [fault.step for fault in again.outstanding] == [B, A]
+
+
+def test_the_tries_of_a_step_are_counted() -> None:
+    begun = (STARTED, StepStarted(step=A))
+
+    assert after(*begun).steps[A].attempts == 1
+    twice = after(*begun, retried(A), retried(A, 2), ended(A))
+    assert (twice.steps[A].attempts, twice.steps[A].started_at) == (3, second(2))
+
+
 def test_residue_may_be_undone_after_the_end_and_the_verdict_stays() -> None:
     residue = replace(ENDED, verdict=Verdict.RESIDUE)
     state = after(STARTED, armed(A), stuck(A), residue, stuck(A), reverted(A), NOTED)
@@ -217,6 +243,10 @@ def test_only_the_excursion_that_is_open_is_ended() -> None:
         (STARTED, StepStarted(step=A), StepStarted(step=A)),
         (STARTED, ended(A), ended(A)),
         (STARTED, ended(A), StepStarted(step=A)),
+        (STARTED, retried(A)),
+        (STARTED, ended(A), retried(A)),
+        (STARTED, armed(A), not_injected(A), armed(A)),
+        (STARTED, armed(A), stuck(A), armed(A)),
         (STARTED, injected(A)),
         (STARTED, not_injected(A)),
         (STARTED, reverted(A)),
@@ -254,6 +284,7 @@ SOME_EVENT = st.one_of(
     st.builds(reverted, SOME_STEP),
     st.builds(stuck, SOME_STEP),
     st.builds(StepStarted, step=SOME_STEP),
+    st.builds(retried, SOME_STEP),
     st.builds(ended, SOME_STEP),
     st.builds(taken, SOME_STEP),
 )
@@ -272,14 +303,20 @@ def test_whatever_comes_what_is_accepted_leaves_a_sound_state(events: list[Event
         assert state.status is not Status.FINISHED or found.status is Status.FINISHED
         state, accepted = found, [*accepted, event]
 
-    undone = {event.step for event in accepted if isinstance(event, FaultReverted)}
-    ever = [event.step for event in accepted if isinstance(event, FaultArmed)]
-    assert list(state.faults) == ever
-    assert [fault.step for fault in state.outstanding] == [s for s in ever if s not in undone]
+    last: dict[StepId, Event] = {}
+    for event in accepted:
+        if isinstance(event, FaultArmed):
+            last.pop(event.step, None)
+        if isinstance(event, FaultArmed | FaultReverted):
+            last[event.step] = event
+    assert list(state.faults) == list(last)
+    assert [fault.step for fault in state.outstanding] == [
+        step for step, event in last.items() if isinstance(event, FaultArmed)
+    ]
     assert (state.verdict is not None) == (state.status is Status.FINISHED) == (ENDED in accepted)
     assert all((s.outcome is None) == (s.ended_at is None) for s in state.steps.values())
 
 
 def test_every_event_has_its_own_name() -> None:
-    assert len(EVENTS) == 16
+    assert len(EVENTS) == 17
     assert all(EVENTS[name].__name__ == name for name in EVENTS)

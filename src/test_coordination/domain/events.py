@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias, get_args
 
@@ -48,6 +48,20 @@ class StepStarted:
     """A step was begun."""
 
     step: StepId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRetried:
+    """A try of a step failed, and the next one begins after ``delay``; tries count from 1.
+
+    A fault that did not bite in the failed try is undone by then.
+    """
+
+    step: StepId
+    attempt: int
+    error: str
+    code: str
+    delay: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +178,7 @@ Event: TypeAlias = (
     ExecutionStarted
     | ExecutionTakenOver
     | StepStarted
+    | StepRetried
     | StepEnded
     | FaultArmed
     | FaultInjected

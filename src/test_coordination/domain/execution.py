@@ -28,6 +28,7 @@ from test_coordination.domain.events import (
     SteadyStateLeft,
     SteadyStateRegained,
     StepEnded,
+    StepRetried,
     StepStarted,
 )
 from test_coordination.domain.evidence import Facts, Validation
@@ -63,7 +64,10 @@ class FaultStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
-    """What became of a step that was begun, or that was skipped."""
+    """What became of a step that was begun, or that was skipped.
+
+    ``attempts`` counts the tries, the one under way included.
+    """
 
     started_at: datetime
     ended_at: datetime | None = None
@@ -71,13 +75,15 @@ class StepState:
     error: str = ""
     code: str = ""
     facts: Facts = field(default_factory=dict)
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultState:
     """One entry of the ledger: what was done to whom, and how to undo it.
 
-    ``bitten`` is False where the fault was tried and never seen to bite.
+    ``bitten`` is False where the fault was tried and never seen to bite. Of a step that was
+    tried several times the last try is kept: those before it are undone.
     """
 
     step: StepId
@@ -186,7 +192,7 @@ class Execution:
         match entry.event:
             case ExecutionTakenOver(worker=worker, reason=reason):
                 return replace(self, worker=worker, taken_over=reason)
-            case StepStarted() | StepEnded():
+            case StepStarted() | StepRetried() | StepEnded():
                 return self._with_step(entry)
             case (
                 FaultArmed()
@@ -226,6 +232,8 @@ class Execution:
         match entry.event:
             case StepStarted(step=step) if step not in self.steps:
                 state = StepState(started_at=entry.at)
+            case StepRetried(step=step, attempt=attempt) if self._is_running(step):
+                state = replace(self.steps[step], attempts=attempt + 1)
             case StepEnded(step=step) as ended:
                 begun = self.steps.get(step, StepState(started_at=entry.at))
                 if begun.outcome is not None:
@@ -244,7 +252,7 @@ class Execution:
 
     def _with_fault(self, entry: Entry) -> Execution:
         match entry.event:
-            case FaultArmed(step=step) as armed if step not in self.faults:
+            case FaultArmed(step=step) as armed if not self._may_be_in_force(step):
                 state = FaultState(
                     step=step,
                     fault=armed.fault,
@@ -262,7 +270,16 @@ class Execution:
                 state = self._changed(self.faults[step], entry)
             case _:
                 raise self._refused(entry)
-        return replace(self, faults={**self.faults, step: state})
+        others = self.faults
+        if isinstance(entry.event, FaultArmed):
+            others = {other: fault for other, fault in others.items() if other != step}
+        return replace(self, faults={**others, step: state})
+
+    def _is_running(self, step: StepId) -> bool:
+        return step in self.steps and self.steps[step].outcome is None
+
+    def _may_be_in_force(self, step: StepId) -> bool:
+        return step in self.faults and self.faults[step].status is not FaultStatus.REVERTED
 
     def _changed(self, fault: FaultState, entry: Entry) -> FaultState:
         match entry.event:

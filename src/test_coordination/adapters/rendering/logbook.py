@@ -24,6 +24,7 @@ _LOOKS: Final = {
     "FaultNotInjected": "bad",
     "FaultReverted": "good",
     "FaultRevertFailed": "bad",
+    "StepRetried": "warn",
     "SteadyStateLeft": "warn",
     "SteadyStateRegained": "good",
     "AbortRequested": "bad",

@@ -25,6 +25,7 @@ from test_coordination.domain.events import (
     SteadyStateLeft,
     SteadyStateRegained,
     StepEnded,
+    StepRetried,
     StepStarted,
 )
 from test_coordination.domain.evidence import Validation
@@ -49,7 +50,7 @@ MOODS: Final = {
 }
 
 
-def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911  a case an event
+def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911, PLR0912  a case an event
     """Return what to say about ``event``; None if another event says it better."""
     match event:
         case ExecutionStarted():
@@ -58,6 +59,8 @@ def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911  a 
             return Line(text=f"taken over: {reason}", mood="warn")
         case StepStarted(step=step):
             return _begun(plan, step)
+        case StepRetried() as retried:
+            return _retried(retried, plan)
         case StepEnded() as ended:
             return _ended(ended)
         case SnapshotTaken(step=step, services=services):
@@ -120,6 +123,13 @@ def _ended(ended: StepEnded) -> Line | None:
         return Line(text=f"{ended.step}: not read: {problems}", mood="warn") if problems else None
     mood = "bad" if ended.outcome is Outcome.FAILED else "warn"
     return Line(text=f"{ended.step} {ended.outcome}: {ended.error}", mood=mood)
+
+
+def _retried(retried: StepRetried, plan: Plan) -> Line:
+    tries = f"try {retried.attempt} of {plan.step(retried.step).retry.attempts} failed"
+    pause = f" in {format_duration(retried.delay)}" if retried.delay else ""
+    text = f"{retried.step}: {tries}, again{pause}: {retried.error}"
+    return Line(text=text, mood="warn")
 
 
 def _judged(validation: Validation) -> Line:
