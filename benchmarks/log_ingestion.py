@@ -29,7 +29,8 @@ from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.servers.embedded import embedded_servers
-from test_coordination.application.ports import ExecutionLog, ExecutionRecord, StoredScenario
+from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.ports import ExecutionLog, ExecutionRecord
 from test_coordination.domain.events import Entry, Event, Outcome, StepEnded, StepStarted
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.plan import Plan

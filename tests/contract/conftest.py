@@ -19,7 +19,8 @@ from test_coordination.adapters.postgres.executions import open_execution_log
 from test_coordination.adapters.postgres.pool import open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import PostgresWorkers
-from test_coordination.application.ports import Evidence, ExecutionLog, ScenarioStore, Workers
+from test_coordination.application.definitions import ScenarioStore
+from test_coordination.application.ports import Evidence, ExecutionLog, Workers
 
 __all__ = ["audited"]
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from contract.conftest import Stores
-from support.stores_story import START, Story, new_record, new_scenario
+from support.stores_story import NEW, START, Story, new_record, new_scenario
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.events import Entry, Noted, StepEnded
 from test_coordination.domain.execution import Execution, Status
@@ -46,7 +46,7 @@ async def test_creating_again_changes_nothing(stores: Stores, story: Story) -> N
 
 
 async def test_an_execution_of_a_scenario_that_is_not_stored_is_refused(stores: Stores) -> None:
-    with pytest.raises(NotFoundError, match="no scenario"):
+    with pytest.raises(NotFoundError, match="no definition"):
         await stores.log.create(new_record(new_scenario()))
 
 
@@ -196,6 +196,62 @@ async def test_the_newest_executions_come_first_and_page_by_page(stores: Stores)
     rest = await stores.log.recent(limit=3, before=first[-1].id)
 
     assert [*first, *rest] == made[::-1]
+
+
+async def test_the_executions_of_one_run_of_a_suite_are_told_apart(stores: Stores) -> None:
+    scenario = await stores.scenarios.store(new_scenario())
+    suite = f"nightly/{NEW.new()}"
+    inside = [replace(new_record(scenario), suite=suite) for _ in range(3)]
+    for record in [*inside, new_record(scenario), replace(new_record(scenario), suite="other/1")]:
+        await stores.log.create(record)
+
+    assert await stores.log.recent(limit=9, suite=suite) == inside[::-1]
+    assert await stores.log.recent(limit=9, suite=suite, before=inside[1].id) == inside[:1]
+    assert await stores.log.recent(limit=1, suite=suite) == inside[2:]
+
+
+async def test_an_execution_that_is_a_step_of_another_names_it(stores: Stores) -> None:
+    scenario = await stores.scenarios.store(new_scenario())
+    parent = new_record(scenario)
+    child = replace(new_record(scenario), parent=parent.id)
+
+    for record in (parent, child):
+        await stores.log.create(record)
+
+    assert (await stores.log.get(child.id)).parent == parent.id
+    assert (await stores.log.get(parent.id)).parent is None
+
+
+async def test_the_latest_execution_of_a_scenario_is_the_one_that_was_the_last_to_end(
+    stores: Stores,
+) -> None:
+    scenario = await stores.scenarios.store(new_scenario())
+    changed = await stores.scenarios.store(new_scenario(scenario.name, "another"))
+    short, long, other, running = (
+        Story(new_record(each)) for each in (scenario, scenario, changed, scenario)
+    )
+    for story in (long, short, other, running):
+        await stores.log.create(story.record)
+        await append(stores, story, story.begin())
+    assert await stores.log.latest(scenario.name) is None
+
+    for told in long.notes(3):
+        await append(stores, long, told)
+    for story in (short, long):
+        await append(stores, story, story.end())
+
+    found = await stores.log.latest(scenario.name)
+    assert found == await stores.log.get(long.record.id)
+    assert await stores.log.latest(scenario.name, version=2) is None
+    for told in other.notes(4):
+        await append(stores, other, told)
+    await append(stores, other, other.end(Verdict.BROKEN))
+    newer = await stores.log.latest(scenario.name)
+    assert newer is not None
+    assert (newer.id, newer.verdict) == (other.record.id, Verdict.BROKEN)
+    assert await stores.log.latest(scenario.name, version=2) == newer
+    assert await stores.log.latest(scenario.name, version=1) == found
+    assert await stores.log.latest("nobody-has-this-name") is None
 
 
 async def test_only_what_is_running_or_has_faults_is_unsettled(stores: Stores) -> None:

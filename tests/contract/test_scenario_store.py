@@ -7,7 +7,8 @@ import pytest
 
 from contract.conftest import Stores
 from support.stores_story import new_scenario
-from test_coordination.application.ports import NotFoundError, StoredScenario
+from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.ports import NotFoundError
 
 
 async def test_the_first_version_is_one_and_comes_back_by_identity_and_by_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
@@ -11,8 +12,13 @@ import asyncpg
 import pytest
 
 from support.stores_servers import Urls, administer
-from support.stores_story import NEW, Story, new_record, new_scenario
-from test_coordination.adapters.postgres.executions import READ, open_execution_log
+from support.stores_story import NEW, START, Story, new_record, new_scenario
+from test_coordination.adapters.postgres.executions import (
+    LATEST,
+    READ,
+    RECENT_OF_SUITE,
+    open_execution_log,
+)
 from test_coordination.adapters.postgres.migrate import (
     Migration,
     MigrationDriftError,
@@ -22,9 +28,11 @@ from test_coordination.adapters.postgres.migrate import (
     migrate,
 )
 from test_coordination.adapters.postgres.partitions import Month, add_month_of, month_of
-from test_coordination.adapters.postgres.pool import InvalidUrlError, open_pool
+from test_coordination.adapters.postgres.pool import InvalidUrlError, jsonb, open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
+from test_coordination.application.definitions import DefinitionFilter, DefinitionKindError
 from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.scenario import DocumentKind
 from test_coordination.domain.values import ExecutionId
 
 SHIPPED = load()
@@ -231,3 +239,80 @@ async def test_reading_one_log_looks_into_one_partition_by_its_key(empty_databas
     scans = [line for line in plan if " on execution_event" in line]
     assert len(scans) == 1, plan
     assert "pkey" in " ".join(plan), plan
+
+
+OLD_EXECUTION = """
+    INSERT INTO execution (
+        id, scenario_id, scenario_name, scenario_version, plan, requested_at, requested_by,
+        worker, status, verdict, started_at, ended_at, log_end, outstanding
+    )
+    VALUES ($1, $2, $3, 2, $4, $5, 'ann', $1, 'finished', 'held', $5, $5, 7, 0)
+"""
+OLD_VERSION = """
+    INSERT INTO scenario_version (id, name, version, digest, source, file, stored_at)
+    VALUES ($1, $2, $3, $4, $5, 'old.yaml', $6)
+"""
+
+
+async def test_what_was_kept_before_there_were_templates_is_a_scenario_and_can_be_used_on(
+    empty_database: str,
+) -> None:
+    await migrate(empty_database, migrations=SHIPPED[:1])
+    old = [replace(new_scenario("old", text), file="old.yaml") for text in ("a", "b")]
+    record = new_record(replace(old[1], version=2))
+    async with open_pool(empty_database) as pool:
+        await pool.execute("INSERT INTO scenario VALUES ('old', 2)")
+        for version, each in enumerate(old, start=1):
+            row = (each.id, "old", version, each.digest, each.source, START)
+            await pool.execute(OLD_VERSION, *row)
+        plan = jsonb(record.plan)
+        await pool.execute(OLD_EXECUTION, record.id, old[1].id, "old", plan, START)
+
+    assert await migrate(empty_database) == len(SHIPPED) - 1
+
+    async with open_pool(empty_database) as pool, open_execution_log(pool) as log:
+        store = PostgresScenarioStore(pool)
+        first, second = (replace(each, version=n) for n, each in enumerate(old, start=1))
+        kept = await log.get(record.id)
+        assert await store.versions("old") == [second, first]
+        assert await store.list(DefinitionFilter(kind=DocumentKind.SCENARIO), limit=2) == [second]
+        assert (kept.plan, kept.parent, kept.suite) == (record.plan, None, "")
+        assert await log.latest("old") == kept
+        assert (await store.store(new_scenario("old", "c"))).version == 3
+        with pytest.raises(DefinitionKindError):
+            await store.store(replace(new_scenario("old", "d"), kind=DocumentKind.SUITE))
+
+
+async def test_the_latest_execution_of_a_scenario_is_looked_up_in_an_index(
+    empty_database: str,
+) -> None:
+    await migrate(empty_database)
+    async with open_pool(empty_database) as pool, pool.acquire() as connection:
+        await connection.execute("SET enable_seqscan = off")
+        query = LATEST.replace("$1", "'old'").replace("$2", "NULL")
+        latest = " ".join(row[0] for row in await connection.fetch("EXPLAIN " + query))
+        query = RECENT_OF_SUITE.replace("$1", "9").replace("$2", "NULL").replace("$3", "'s/1'")
+        of_suite = " ".join(row[0] for row in await connection.fetch("EXPLAIN " + query))
+
+    assert "Index Scan Backward using execution_latest" in latest
+    assert "Sort" not in latest + of_suite
+    assert "execution_of_suite" in of_suite
+
+
+async def test_an_append_that_ends_nothing_touches_no_index(empty_database: str) -> None:
+    await migrate(empty_database)
+    async with open_pool(empty_database) as pool:
+        async with open_execution_log(pool) as log:
+            scenario = await PostgresScenarioStore(pool).store(new_scenario())
+            story = Story(replace(new_record(scenario), suite="nightly/1"))
+            await log.create(story.record)
+            await log.append(story.begin(), leading_to=story.state)
+            for told in story.notes(20):
+                await log.append(told, leading_to=story.state)
+        await pool.execute("SELECT pg_stat_force_next_flush()")
+        found = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = $1"
+        with anyio.fail_after(20):
+            while (row := await pool.fetchrow(found, "execution")) is None or row[0] < 21:  # noqa: ASYNC110  the server's own
+                await anyio.sleep(0.05)
+
+    assert row[1] >= 20

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from test_coordination.adapters.machine import TimeOrderedIdentities
-from test_coordination.application.ports import ExecutionRecord, LiveView, StoredScenario
+from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.ports import ExecutionRecord, LiveView
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.events import (
     Entry,

@@ -111,7 +111,7 @@ async def test_residue_stays_in_the_report() -> None:
 
 
 @virtual
-async def test_a_scenario_that_cannot_be_read_any_more_only_costs_its_title() -> None:
+async def test_a_scenario_that_cannot_be_read_any_more_is_told_by_what_is_stored() -> None:
     class Older:
         def read(self, text: str, *, file: str) -> Scenario:
             del text, file
@@ -124,7 +124,7 @@ async def test_a_scenario_that_cannot_be_read_any_more_only_costs_its_title() ->
     async with coordinating(replace(lab.world(), reader=Older())) as later:
         report = await later.generate_test_report(execution)
 
-    assert (report.title, report.scenario) == ("", "story")
+    assert (report.title, report.scenario) == ("A story", "story")
 
 
 def snapshot(state: dict[ServiceName, dict[str, object]], *, step: str = "") -> Snapshot:

@@ -15,6 +15,7 @@ from test_coordination.domain.events import EVENTS, Event
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import Plan
+from test_coordination.domain.scenario import Part
 from test_coordination.domain.values import ServiceName
 
 
@@ -108,6 +109,11 @@ def decode_state(body: bytes | memoryview) -> Mapping[ServiceName, Facts]:
     return _STATE.decode(body)
 
 
+def decode_parts(body: bytes | memoryview) -> tuple[Part, ...]:
+    """Return the parts of a definition that `encode` wrote as ``body``."""
+    return _PARTS.decode(body)
+
+
 def live_state(record: ExecutionRecord, state: Execution) -> LiveState:
     """Return what is shown of a running execution; its facts are always the same names."""
     running = [step for step, at in state.steps.items() if at.outcome is None]
@@ -162,5 +168,6 @@ _EVENTS: Final[dict[str, msgspec.json.Decoder[Event]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in EVENTS.items()
 }
 _PLAN: Final = msgspec.json.Decoder(Plan)
+_PARTS: Final = msgspec.json.Decoder(tuple[Part, ...])
 _FACTS: Final = msgspec.json.Decoder(dict[str, object])
 _STATE: Final = msgspec.json.Decoder(dict[ServiceName, dict[str, object]])

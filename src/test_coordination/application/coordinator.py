@@ -10,9 +10,10 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
+from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.engine.sweep import Sweeper, Swept
 from test_coordination.application.executions import Executions
-from test_coordination.application.ports import ExecutionRecord, StoredScenario, Worker
+from test_coordination.application.ports import ExecutionRecord, Worker
 from test_coordination.application.reports import Reports
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.snapshots import Snapshots, ValidationResult

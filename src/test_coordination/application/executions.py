@@ -12,13 +12,14 @@ from typing import ClassVar, Final
 import anyio
 from anyio.abc import TaskGroup
 
+from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.engine.checks import Bench
 from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.steps import LOST, Hands
-from test_coordination.application.ports import ExecutionRecord, StoredScenario
+from test_coordination.application.ports import ExecutionRecord
 from test_coordination.application.resolve import results, shapes
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.world import World

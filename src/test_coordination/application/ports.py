@@ -14,7 +14,8 @@ from test_coordination.domain.evidence import Sample, Snapshot
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.expressions import Expression, Fact, Kind, Measure, Names
 from test_coordination.domain.plan import Plan
-from test_coordination.domain.scenario import Part, Scenario
+from test_coordination.domain.scenario import Definition, Part, Reference, Scenario
+from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
@@ -69,52 +70,13 @@ class Identities(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredScenario:
-    """One version of a scenario as it is kept; ``digest`` is that of the document's text."""
-
-    id: ScenarioId
-    name: str
-    version: int
-    digest: str
-    source: str
-    file: str
-    stored_at: datetime
-
-
-class ScenarioStore(Protocol):
-    """The definitions, each version for ever as it was."""
-
-    async def store(self, scenario: StoredScenario) -> StoredScenario:
-        """Keep ``scenario`` as the next version of its name, and return it as it is kept.
-
-        The version given is ignored. If the newest version has the same digest, that one is
-        returned and nothing is written; so repeating the call is safe.
-        """
-        ...
-
-    async def get(self, scenario: ScenarioId) -> StoredScenario:
-        """Return one version.
-
-        Raises:
-            NotFoundError: nothing is stored under that identity.
-        """
-        ...
-
-    async def newest(self, name: str) -> StoredScenario:
-        """Return the newest version of that name.
-
-        Raises:
-            NotFoundError: no scenario has that name.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRecord:
     """What is known of an execution before, and without reading, its log.
 
     ``end`` is the position of the last entry. ``outstanding`` counts the faults that may be in
     force. Both, and the status and verdict, are kept in step with the log by whoever appends.
+    ``parent`` is the execution of which this one is a step, ``suite`` the run of a suite that it
+    belongs to, as ``name/identity``.
     """
 
     id: ExecutionId
@@ -131,6 +93,8 @@ class ExecutionRecord:
     ended_at: datetime | None = None
     end: int = 0
     outstanding: int = 0
+    parent: ExecutionId | None = None
+    suite: str = ""
 
 
 class ExecutionLog(Protocol):
@@ -171,9 +135,18 @@ class ExecutionLog(Protocol):
         ...
 
     async def recent(
-        self, *, limit: int, before: ExecutionId | None = None
+        self, *, limit: int, before: ExecutionId | None = None, suite: str = ""
     ) -> Sequence[ExecutionRecord]:
-        """Return at most ``limit`` records, newest first, older than ``before`` if it is given."""
+        """Return at most ``limit`` records, newest first, older than ``before`` if it is given.
+
+        With a ``suite`` only those are returned that belong to that run of one.
+        """
+        ...
+
+    async def latest(
+        self, scenario_name: str, *, version: int | None = None
+    ) -> ExecutionRecord | None:
+        """Return the execution of that scenario, or of that version, that was the last to end."""
         ...
 
     async def unsettled(self) -> Sequence[ExecutionRecord]:
@@ -251,6 +224,47 @@ class ScenarioReader(Protocol):
 
         Raises:
             InvalidDocumentError: it has mistakes; all of them are said.
+        """
+        ...
+
+
+class DefinitionReader(Protocol):
+    """Reads scenarios, templates and suites, made of one text or of several."""
+
+    def read(
+        self,
+        text: str,
+        *,
+        file: str,
+        library: Library | None = None,
+        topology: Topology | None = None,
+    ) -> Definition:
+        """Return the definition in ``text``, with all that it extends merged in.
+
+        What it names is looked up in ``library``, which reads nothing by itself: whoever calls
+        has gathered what `mentions` says. Without a ``topology`` any service may be named.
+
+        Raises:
+            InvalidDocumentError: it has mistakes; all of them are said.
+        """
+        ...
+
+    def mentions(self, text: str, *, file: str) -> Sequence[Reference]:
+        """Return the definitions that the one in ``text`` is made of, each once.
+
+        These are what it extends, what its steps run, and the entries of a suite; not what it
+        depends on, which only must have run before. Where the text is no YAML, or anything
+        else is amiss, only what could be read is returned: `read` tells the mistakes.
+        """
+        ...
+
+    def resolved(self, text: str, *, file: str, library: Library | None = None) -> str:
+        """Return ``text`` as a document of its own, with all that it extends merged in.
+
+        Reading it gives the same definition, places apart.
+
+        Raises:
+            InvalidDocumentError: it has mistakes.
         """
         ...
 

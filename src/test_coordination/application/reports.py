@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from test_coordination.application.ports import StoredScenario
 from test_coordination.application.world import World
-from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import PlannedProbe
@@ -46,7 +44,7 @@ class Reports:
         return TestReport(
             execution=identity,
             scenario=record.scenario_name,
-            title=self._title(stored),
+            title=stored.title,
             version=record.scenario_version,
             digest=record.plan.digest,
             topology=record.plan.topology,
@@ -68,13 +66,6 @@ class Reports:
             log=tuple(log),
             source=stored.source,
         )
-
-    def _title(self, stored: StoredScenario) -> str:
-        """Return the scenario's title; none if this program cannot read it any more."""
-        try:
-            return self.world.reader.read(stored.source, file=stored.file).title
-        except InvalidDocumentError:
-            return ""
 
     def _series(
         self, probes: Sequence[PlannedProbe], execution: Execution, samples: Sequence[Sample]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from test_coordination.application.capabilities import Catalogue
+from test_coordination.application.definitions import ScenarioStore
 from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sampler import Probing
@@ -15,7 +16,6 @@ from test_coordination.application.ports import (
     Identities,
     Machine,
     ScenarioReader,
-    ScenarioStore,
     Workers,
 )
 from test_coordination.domain.errors import CoordinationError

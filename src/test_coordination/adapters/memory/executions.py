@@ -78,11 +78,25 @@ class MemoryExecutionLog:
         return kept.record
 
     async def recent(
-        self, *, limit: int, before: ExecutionId | None = None
+        self, *, limit: int, before: ExecutionId | None = None, suite: str = ""
     ) -> Sequence[ExecutionRecord]:
         """See `ExecutionLog.recent`."""
-        older = (i for i in self._kept if before is None or i < before)
-        return [self._kept[i].record for i in sorted(older, reverse=True)[:limit]]
+        older = [i for i in self._kept if before is None or i < before]
+        records = (self._kept[i].record for i in sorted(older, reverse=True))
+        return [record for record in records if suite in {"", record.suite}][:limit]
+
+    async def latest(
+        self, scenario_name: str, *, version: int | None = None
+    ) -> ExecutionRecord | None:
+        """See `ExecutionLog.latest`."""
+        ended = [
+            (record.ended_at, record.id)
+            for record in (kept.record for kept in self._kept.values())
+            if record.ended_at is not None
+            and record.scenario_name == scenario_name
+            and version in {None, record.scenario_version}
+        ]
+        return self._kept[max(ended)[1]].record if ended else None
 
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         """See `ExecutionLog.unsettled`."""

@@ -22,9 +22,9 @@ from test_coordination.domain.verdicts import Verdict
 CREATE: Final = """
     INSERT INTO execution (
         id, scenario_id, scenario_name, scenario_version, plan, requested_at, requested_by,
-        worker, status, verdict, started_at, ended_at, log_end, outstanding
+        worker, parent, suite, status, verdict, started_at, ended_at, log_end, outstanding
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', NULL, NULL, NULL, 0, 0)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', NULL, NULL, NULL, 0, 0)
     ON CONFLICT (id) DO NOTHING
 """
 
@@ -64,6 +64,22 @@ READ: Final = """
 GET: Final = "SELECT * FROM execution WHERE id = $1"
 RECENT: Final = """
     SELECT * FROM execution WHERE $2::uuid IS NULL OR id < $2 ORDER BY id DESC LIMIT $1
+"""
+# The condition on the empty text is that of the partial index execution_of_suite.
+RECENT_OF_SUITE: Final = """
+    SELECT *
+    FROM execution
+    WHERE suite = $3 AND suite <> '' AND ($2::uuid IS NULL OR id < $2)
+    ORDER BY id DESC
+    LIMIT $1
+"""
+LATEST: Final = """
+    SELECT *
+    FROM execution
+    WHERE scenario_name = $1 AND status = 'finished'
+        AND ($2::int IS NULL OR scenario_version = $2)
+    ORDER BY ended_at DESC, id DESC
+    LIMIT 1
 """
 # Word for word the condition of the partial index execution_unsettled.
 UNSETTLED: Final = """
@@ -108,9 +124,11 @@ class PostgresExecutionLog:
                     record.requested_at,
                     record.requested_by,
                     record.worker,
+                    record.parent,
+                    record.suite,
                 )
             except asyncpg.ForeignKeyViolationError as error:
-                raise NotFoundError(kind="scenario", identity=str(record.scenario)) from error
+                raise NotFoundError(kind="definition", identity=str(record.scenario)) from error
 
     async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
         """See `ExecutionLog.append`; a caller that is cancelled may find its entries written."""
@@ -138,11 +156,23 @@ class PostgresExecutionLog:
         return _record(row)
 
     async def recent(
-        self, *, limit: int, before: ExecutionId | None = None
+        self, *, limit: int, before: ExecutionId | None = None, suite: str = ""
     ) -> Sequence[ExecutionRecord]:
         """See `ExecutionLog.recent`."""
         async with connection(self._pool, doing="listing executions") as lent:
-            return [_record(row) for row in await lent.fetch(RECENT, limit, before)]
+            if suite:
+                rows = await lent.fetch(RECENT_OF_SUITE, limit, before, suite)
+            else:
+                rows = await lent.fetch(RECENT, limit, before)
+        return [_record(row) for row in rows]
+
+    async def latest(
+        self, scenario_name: str, *, version: int | None = None
+    ) -> ExecutionRecord | None:
+        """See `ExecutionLog.latest`."""
+        async with connection(self._pool, doing="looking for an execution") as lent:
+            row = await lent.fetchrow(LATEST, scenario_name, version)
+        return None if row is None else _record(row)
 
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         """See `ExecutionLog.unsettled`."""
@@ -200,4 +230,6 @@ def _record(row: asyncpg.Record) -> ExecutionRecord:
         ended_at=row["ended_at"],
         end=row["log_end"],
         outstanding=row["outstanding"],
+        parent=None if row["parent"] is None else ExecutionId(row["parent"]),
+        suite=row["suite"],
     )
