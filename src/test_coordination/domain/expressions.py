@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -150,6 +150,11 @@ def as_text(value: Value) -> str:
             return json.dumps(value, default=_plain, ensure_ascii=False)
 
 
+def tokens(text: str, start: int = 0) -> Iterator[re.Match[str]]:
+    """Yield what an expression is made of: whole texts and comments, words, and single signs."""
+    return _TOKEN.finditer(text, start)
+
+
 _OPEN: Final = re.compile(r"\$?\$\{\{")
 
 # What the scanner steps over inside an expression: whole strings (raw ones have no escapes),
@@ -208,7 +213,7 @@ def _split(source: _Source) -> list[str | Expression]:
 def _end(source: _Source, start: int) -> int:
     """Return where the ``}}`` stands that closes the expression whose text begins at ``start``."""
     depth = 0
-    for token in _TOKEN.finditer(source.text, start):
+    for token in tokens(source.text, start):
         match token[0]:
             case "{":
                 depth += 1

@@ -172,14 +172,16 @@ class PlannedStep:
     """One step; of the kinds of work it has exactly one.
 
     They are fields of their own, and not one union, so that a stored plan names its kinds as
-    a scenario does. ``beside`` are the steps with the first of which it begins, and with the
-    last of which it ends.
+    a scenario does. A need that runs in the background is satisfied once it has begun, but for
+    those of ``ended``, all of them in ``needs``, too, which must be over. ``beside`` are the
+    steps with the first of which it begins, and with the last of which it ends.
     """
 
     id: StepId
     stage: Stage = Stage.MAIN
     title: str = ""
     needs: frozenset[StepId] = frozenset()
+    ended: frozenset[StepId] = frozenset()
     beside: frozenset[StepId] = frozenset()
     timeout: timedelta
     mark: Mark | None = None
