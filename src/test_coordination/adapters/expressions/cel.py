@@ -12,16 +12,18 @@ from cel_expr_python import cel
 
 from test_coordination.adapters.expressions.conversion import (
     NOUNS,
+    Encoder,
     Limits,
     UnfitValueError,
     decode,
-    encode,
     is_fit,
 )
-from test_coordination.adapters.expressions.costs import excess, is_loop, is_match
+from test_coordination.adapters.expressions.costs import excess, limits
+from test_coordination.adapters.expressions.functions import FUNCTIONS
 from test_coordination.adapters.expressions.mixing import unmixed
 from test_coordination.adapters.expressions.refusals import Refusal, retell
 from test_coordination.adapters.expressions.syntax import Form, Node, Syntax, read_syntax
+from test_coordination.adapters.expressions.windows import replace_windows
 from test_coordination.domain.expressions import (
     Expression,
     ExpressionFailedError,
@@ -61,6 +63,7 @@ _KINDS: Final = {
     "LIST": Kind.LIST,
     "MAP": Kind.MAP,
 }
+_DECLARATIONS: Final = [function.declaration() for function in FUNCTIONS]
 _ERROR: Final = cel.Type.ERROR
 _NO_VALUE: Final = "UNKNOWN: No value with name "
 _NO_KEY: Final = re.compile(r'NOT_FOUND: Key not found in map : "(.*)"', re.DOTALL)
@@ -70,12 +73,13 @@ _NO_KEY: Final = re.compile(r'NOT_FOUND: Key not found in map : "(.*)"', re.DOTA
 class _Code:
     """A compiled expression without its place, so that equal texts share it.
 
-    ``paths`` are the names with the fields that are asked of them; ``sides`` are those of the
-    comparison at the root, observed one first.
+    ``paths`` are the names with the fields that are asked of them; ``spelled`` has the names that
+    go by another one in CEL; ``sides`` are those of the comparison at the root, observed one first.
     """
 
     program: Any
     names: Mapping[str, Kind]
+    spelled: Mapping[str, str]
     paths: frozenset[str]
     limits: Limits
     sides: tuple[Any, str, Any] | None
@@ -131,12 +135,14 @@ class CelProgram:
 
     def _bound(self, values: Mapping[str, Fact]) -> dict[str, object]:
         data: dict[str, object] = {}
+        encoder = Encoder(self.code.limits)
         for name, kind in self.code.names.items():
             value = values.get(name)
             if value is None and (kind is not Kind.ANY or name not in values):
                 continue
             try:
-                data[name] = encode(value, kind=kind, limits=self.code.limits)
+                spelled = self.code.spelled.get(name, name)
+                data[spelled] = encoder.encode(value, kind=kind)
             except UnfitValueError as error:
                 raise self._failed(f"{name!r} does not fit: {error}") from error
         return data
@@ -160,7 +166,9 @@ class CelProgram:
         self, said: str, data: Mapping[str, object]
     ) -> MissingValueError | ExpressionFailedError:
         if said.startswith(_NO_VALUE):
-            return MissingValueError(names=tuple(sorted(self.code.names.keys() - data.keys())))
+            spelled = self.code.spelled
+            lost = [name for name in self.code.names if spelled.get(name, name) not in data]
+            return MissingValueError(names=tuple(sorted(lost)))
         if absent := _NO_KEY.fullmatch(said):
             key = absent[1]
             paths = {path for path in self.code.paths if path.rpartition(".")[2] == key}
@@ -174,13 +182,13 @@ class CelProgram:
 
 
 class CelExpressions:
-    """The language of expressions: CEL without extensions.
+    """The language of expressions: CEL without its extensions, with windows and functions of ours.
 
     Hostile text cannot hang or blow up the process: length, depth, loops and all that can grow in
     a loop are bounded when it is compiled (see `costs`), the turns of its loops and the size of
-    what it is given when it is evaluated. The worst that is left takes a few seconds and some
-    hundred MB; evaluating holds the interpreter, on the thread that asked, and many such
-    expressions at once are not guarded against.
+    what it is given when it is evaluated. The worst that is known takes less than a second and
+    256 MiB; evaluating holds the interpreter, on the thread that asked, and many such expressions
+    at once are not guarded against.
     """
 
     def __init__(self) -> None:
@@ -212,29 +220,38 @@ class CelExpressions:
     def _compiled(
         self, text: str, declared: frozenset[tuple[str, Kind]], expected: Kind
     ) -> _Code | Refusal:
-        environment, names = self._environment(declared), dict(declared)
+        names = dict(declared)
         if (bad := _not_unicode(text)) is not None:
             return bad
+        windowed = replace_windows(text, names)
+        if isinstance(windowed, Refusal):
+            return windowed
+        known = {**names, **windowed.kinds}
+        environment = self._environment(declared.union(windowed.kinds.items()))
         try:
-            program = _checked(environment, text)
+            program = _checked(environment, windowed.text)
             syntax = read_syntax(program.serialize())
         except RuntimeError as error:
             return retell(str(error), text, names)
-        if (why := excess(syntax.root, scalars=_scalars(names))) is not None:
+        scalars = _scalars(known)
+        if (why := excess(syntax.root, scalars=scalars)) is not None:
             return Refusal(code="expression.too_costly", text=why)
         if (unfit := _unfit(program.return_type().name(), expected)) is not None:
             return unfit
         return _Code(
             program=program,
-            names={name: names[name] for name in _names(syntax.root, names)},
-            paths=frozenset(filter(None, map(_path, syntax.root.walk()))),
-            limits=_limits(syntax.root),
-            sides=_sides(environment, syntax, names),
+            names={windowed.named(name): known[name] for name in _names(syntax.root, known)},
+            spelled={named: name for name, named in windowed.canonical.items()},
+            paths=frozenset(map(windowed.named, filter(None, map(_path, syntax.root.walk())))),
+            limits=limits(syntax.root, scalars=scalars),
+            sides=_sides(environment, syntax, known),
         )
 
 
 def _environment(declared: frozenset[tuple[str, Kind]]) -> Any:
-    return cel.NewEnv(variables={name: _TYPES[kind] for name, kind in declared})
+    return cel.NewEnv(
+        variables={name: _TYPES[kind] for name, kind in declared}, functions=_DECLARATIONS
+    )
 
 
 def _checked(environment: Any, text: str) -> Any:
@@ -299,15 +316,6 @@ def _scalars(names: Names) -> frozenset[str]:
     return frozenset(name for name, kind in names.items() if kind not in grown)
 
 
-def _limits(root: Node) -> Limits:
-    nodes = list(root.walk())
-    if any(map(is_loop, nodes)):
-        return Limits(nodes=2_000, text_length=4_096)
-    if any(map(is_match, nodes)):
-        return Limits(nodes=10_000, text_length=4_096)
-    return Limits(nodes=10_000, text_length=65_536)
-
-
 def _sides(environment: Any, syntax: Syntax, declared: Names) -> tuple[Any, str, Any] | None:
     relation = syntax.root.name.strip("_")
     if syntax.root.form is not Form.CALL or relation not in MIRRORED:
@@ -324,6 +332,8 @@ _CAUSES: Final = {
     "divide by zero": "it divides by zero",
     "modulus by zero": "it divides by zero",
     "Applying SELECT to non-message type": "a field is asked of a value that is no map",
+    "int too big to convert": "the result is too large for an integer",
+    "overflow in fsum": "the sum is too large",
     "construction from null": "a text holds characters that are no valid Unicode",
     "_(int64, double)": "it mixes an integer with a fraction; write double(…) around the integer",
     "_(double, int64)": "it mixes an integer with a fraction; write double(…) around the integer",

@@ -15,6 +15,7 @@ from test_coordination.domain.values import Value
 
 ITEMS_MAX: Final = 1_000
 RESULT_NODES_MAX: Final = 10_000
+RESULT_TEXT_MAX: Final = 1_048_576
 
 NOUNS: Final[Mapping[Kind, str]] = {
     Kind.BOOLEAN: "a boolean (true or false)",
@@ -33,41 +34,43 @@ _PLAIN: Final = frozenset({bool, int, float, timedelta, type(None)})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many values a value may hold in all, and how long a text in it may be."""
+    """How many values a value may hold in all, and how many characters a text in it may have.
+
+    ``nodes_in_all`` and ``text_in_all`` are for all values together that an evaluation is given.
+    """
 
     nodes: int
     text_length: int
+    nodes_in_all: int
+    text_in_all: int
 
 
 class UnfitValueError(Exception):
     """A value cannot pass into CEL or out of it; never leaves this package."""
 
 
-def encode(fact: Fact, *, kind: Kind, limits: Limits) -> object:
-    """Return ``fact``, declared to be of ``kind``, as CEL takes it.
-
-    Raises:
-        UnfitValueError: it is larger than an expression may handle.
-    """
-    if kind in (Kind.DURATION, Kind.TIMESTAMP) or type(fact) in (bool, int, float):
-        return fact
-    return _Encoder(limits).encode(fact)
-
-
-class _Encoder:
-    """One value's way into CEL; counts what it holds in all."""
+class Encoder:
+    """The way into CEL of all the values that one evaluation is given."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._left = limits.nodes
+        self._left = 0
+        self._nodes = 0
+        self._characters = 0
 
-    def encode(self, fact: Fact) -> object:
-        self._left -= 1
-        if self._left < 0:
-            text = (
-                f"it holds more than {self._limits.nodes} values; this expression cannot handle it"
-            )
-            raise UnfitValueError(text)
+    def encode(self, fact: Fact, *, kind: Kind) -> object:
+        """Return ``fact``, declared to be of ``kind``, as CEL takes it.
+
+        Raises:
+            UnfitValueError: it is larger than an expression may handle, or all are together.
+        """
+        if kind in (Kind.DURATION, Kind.TIMESTAMP) or type(fact) in (bool, int, float):
+            return fact
+        self._left = self._limits.nodes
+        return self._encoded(fact)
+
+    def _encoded(self, fact: Fact) -> object:
+        self._count()
         match fact:
             case str():
                 self._check_text(fact)
@@ -76,20 +79,42 @@ class _Encoder:
                 _check_items(len(fact))
                 for key in fact:
                     self._check_text(key)
-                return {key: self.encode(value) for key, value in fact.items()}
+                return {key: self._encoded(value) for key, value in fact.items()}
             case tuple() | list():
                 _check_items(len(fact))
-                return [self.encode(value) for value in fact]
+                return [self._encoded(value) for value in fact]
             case timedelta() | datetime():
                 return _message(fact)
             case _:
                 return fact
 
+    def _count(self) -> None:
+        self._left -= 1
+        self._nodes += 1
+        if self._left < 0:
+            text = (
+                f"it holds more than {self._limits.nodes} values; this expression cannot handle it"
+            )
+            raise UnfitValueError(text)
+        if self._nodes > self._limits.nodes_in_all:
+            text = (
+                f"together with the others it holds more than {self._limits.nodes_in_all} values; "
+                "split the expression"
+            )
+            raise UnfitValueError(text)
+
     def _check_text(self, text: str) -> None:
+        self._characters += len(text)
         if len(text) > self._limits.text_length:
             said = (
                 f"it holds a text of {len(text)} characters; "
                 f"this expression can handle {self._limits.text_length}"
+            )
+            raise UnfitValueError(said)
+        if self._characters > self._limits.text_in_all:
+            said = (
+                f"the texts in it and in the others have more than {self._limits.text_in_all} "
+                "characters in all; this expression cannot handle them"
             )
             raise UnfitValueError(said)
         if "\0" in text:
@@ -124,7 +149,7 @@ def decode(value: Any, *, expected: Kind) -> Value:
 
     Raises:
         UnfitValueError: it is not of the ``expected`` kind, not a value of the domain, or holds
-            more than ``RESULT_NODES_MAX`` values.
+            more than ``RESULT_NODES_MAX`` values or texts of ``RESULT_TEXT_MAX`` characters.
     """
     kind = _kind_of(value)
     if not is_fit(kind, expected):
@@ -163,25 +188,37 @@ class _Decoder:
     """One value's way out of CEL; counts, since CEL may share what we would copy."""
 
     def __init__(self) -> None:
-        self._left = RESULT_NODES_MAX
+        self._values_left = RESULT_NODES_MAX
+        self._text_left = RESULT_TEXT_MAX
 
     def decode(self, value: Any) -> Value:
-        self._left -= 1
-        if self._left < 0:
+        self._values_left -= 1
+        if self._values_left < 0:
             text = f"the result holds more than {RESULT_NODES_MAX} values"
             raise UnfitValueError(text)
         match value:
-            case None | bool() | int() | float() | str() | timedelta():
+            case None | bool() | int() | float() | timedelta():
                 return value
+            case str():
+                return self._text(value)
             case datetime():
                 return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
             case list():
                 return tuple(self.decode(item.value()) for item in value)
             case dict():
-                return {_key(key): self.decode(item.value()) for key, item in value.items()}
+                return {
+                    self._text(_key(key)): self.decode(item.value()) for key, item in value.items()
+                }
             case _:
                 text = "the result holds bytes or a type; turn it into text with string(…)"
                 raise UnfitValueError(text)
+
+    def _text(self, text: str) -> str:
+        self._text_left -= len(text)
+        if self._text_left < 0:
+            said = f"the texts in the result have more than {RESULT_TEXT_MAX} characters in all"
+            raise UnfitValueError(said)
+        return text
 
 
 def _key(key: object) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
+from test_coordination.adapters.expressions.conversion import Limits
+from test_coordination.adapters.expressions.functions import FUNCTIONS
 from test_coordination.adapters.expressions.syntax import Form, Node
 
 LOOPS_NESTED_MAX: Final = 2
@@ -13,11 +16,25 @@ COMPARISONS_MAX: Final = 2
 NODES_IN_LOOPS_MAX: Final = 120
 MATCHES_MAX: Final = 4
 PATTERN_LENGTH_MAX: Final = 128
+LIST_CALLS_MAX: Final = 16
+CALLS_IN_LOOPS_MAX: Final = 16
+
+PLAIN: Final = Limits(nodes=10_000, text_length=65_536, nodes_in_all=20_000, text_in_all=1_048_576)
+SEARCHED: Final = Limits(nodes=10_000, text_length=4_096, nodes_in_all=20_000, text_in_all=262_144)
+LOOPED: Final = Limits(nodes=2_000, text_length=4_096, nodes_in_all=8_000, text_in_all=262_144)
+# How many values each `in` of one turn may look through in all; comparing two is as costly as four.
+LOOKED_THROUGH_MAX: Final = 4_000
+COMPARISON_WEIGHT: Final = 4
 
 _JOINS: Final = frozenset({"add_string", "add_bytes", "add_list"})
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "@in"})
 # Calls whose result may be as large as what they are given.
 _PASSING: Final = frozenset({"_[_]", "_?_:_", "dyn"})
+# Calls that look at each character of a text.
+_SCANS: Final = frozenset({"contains", "size", "bytes", "duration"})
+_OF_LISTS: Final = frozenset(function.name for function in FUNCTIONS if function.of_lists)
+_LIST_OVERLOADS: Final = frozenset().union(*(function.of_lists for function in FUNCTIONS))
+_CUSTOM: Final = frozenset(function.name for function in FUNCTIONS)
 _LOOPS: Final = "a loop (all, exists, exists_one, filter, map)"
 
 
@@ -34,7 +51,30 @@ def excess(root: Node, *, scalars: frozenset[str]) -> str | None:
     return (
         _excess_of_joins([node for node, _ in places])
         or _excess_of_patterns(places)
+        or _excess_of_functions(places)
         or _excess_of_loops(places, scalars)
+    )
+
+
+def limits(root: Node, *, scalars: frozenset[str]) -> Limits:
+    """Return how large the values may be that the expression is given.
+
+    In loops, what each of up to 10,000 turns compares or looks through shares one allowance.
+    """
+    nodes = list(root.walk())
+    if not any(map(is_loop, nodes)):
+        return SEARCHED if any(is_match(node) or _searches(node) for node in nodes) else PLAIN
+    inside = [node for node, depth in _places(root, 0) if depth]
+    compared = sum(_is_heavy(node, scalars) for node in inside)
+    looked_through = sum(
+        _is_call(node, "@in") and node.parts[1].form is not Form.LIST for node in inside
+    )
+    scanned = sum(node.form is Form.CALL and node.name in _SCANS for node in inside)
+    shares = looked_through + compared * COMPARISON_WEIGHT
+    return replace(
+        LOOPED,
+        nodes=min(LOOPED.nodes, LOOKED_THROUGH_MAX // max(shares, 1)),
+        text_length=LOOPED.text_length // max(compared + scanned, 1),
     )
 
 
@@ -87,6 +127,26 @@ def _excess_of_patterns(places: list[tuple[Node, int]]) -> str | None:
     return None
 
 
+def _excess_of_functions(places: list[tuple[Node, int]]) -> str | None:
+    calls = [(node, depth) for node, depth in places if node.form is Form.CALL]
+    of_lists = [(node.name, depth) for node, depth in calls if _is_of_list(node)]
+    if inside := [name for name, depth in of_lists if depth]:
+        return (
+            f"{inside[0]!r} of a list cannot be used inside {_LOOPS}; use it on what a loop gives"
+        )
+    if len(of_lists) > LIST_CALLS_MAX:
+        return (
+            f"functions of lists ({', '.join(sorted(_OF_LISTS))}) are used more than "
+            f"{LIST_CALLS_MAX} times; split the expression"
+        )
+    if sum(depth > 0 and node.name in _CUSTOM for node, depth in calls) > CALLS_IN_LOOPS_MAX:
+        return (
+            f"inside {_LOOPS} functions are used more than {CALLS_IN_LOOPS_MAX} times; "
+            "split the expression"
+        )
+    return None
+
+
 def _excess_of_loops(places: list[tuple[Node, int]], scalars: frozenset[str]) -> str | None:
     inside = [node for node, depth in places if depth]
     # A list that is only looked into, or that CEL wrote to collect one more result, builds nothing.
@@ -107,6 +167,16 @@ def _excess_of_loops(places: list[tuple[Node, int]], scalars: frozenset[str]) ->
 
 def _is_call(node: Node, name: str) -> bool:
     return node.form is Form.CALL and node.name == name
+
+
+def _is_of_list(node: Node) -> bool:
+    """Whether ``node`` calls a function that looks at each item of a list (or may do so)."""
+    return node.name in _OF_LISTS and bool(node.overloads & _LIST_OVERLOADS)
+
+
+def _searches(node: Node) -> bool:
+    """Whether ``node`` looks for one text, that is not written out, in another."""
+    return _is_call(node, "contains") and not _is_constant(node.parts[-1])
 
 
 def _is_join(node: Node) -> bool:

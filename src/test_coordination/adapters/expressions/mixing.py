@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
+
+from test_coordination.adapters.expressions.tokens import Token, tokens
 
 # Above this, an integer as a fraction may be another number.
 EXACT_MAX: Final = 2**53
@@ -14,10 +17,11 @@ _MIXED: Final = re.compile(
     r"ERROR: <input>:(\d+):(\d+): found no matching overload for "
     r"'_(==|!=|<|<=|>|>=)_' applied to '\((int, double|double, int)\)'"
 )
-_OPERAND: Final = r"-?\d+|[A-Za-z_][\w.`-]*"
-# An operand counts only if the comparison is all that it takes part in.
-_LEFT: Final = re.compile(rf"(?:^|[(\[{{,?:]|&&|\|\|)\s*({_OPERAND})\s*$")
-_RIGHT: Final = re.compile(rf"\s*({_OPERAND})\s*(?:$|[)\]}},?:]|&&|\|\|)")
+_OPENING: Final = frozenset("([{")
+_CLOSING: Final = frozenset(")]}")
+_BRACKETS: Final = _OPENING | _CLOSING
+# What ends the operand of a comparison, on either side; brackets that were not opened in it do too.
+_ENDS: Final = frozenset({",", "?", ":", "&&", "||", "in", *COMPARISONS})
 
 
 def is_mixed(function: str, types: str) -> bool:
@@ -28,29 +32,47 @@ def is_mixed(function: str, types: str) -> bool:
 def unmixed(complaint: str, text: str) -> str | None:
     """Return ``text`` with the integers in mixed comparisons made fractions, or None.
 
-    None if ``complaint`` names no such comparison, or one whose integer is not a literal or a
-    name by itself. ``p95_ms < 250`` becomes ``p95_ms < 250.0``.
+    None if ``complaint`` names no such comparison, or one with an integer that no fraction
+    equals. ``p95_ms < 250`` becomes ``p95_ms < 250.0``, and ``size(xs) > 2.5`` becomes
+    ``double(size(xs)) > 2.5``.
     """
-    starts = _line_starts(text)
-    for found in reversed(list(_MIXED.finditer(complaint))):
-        at = starts[int(found[1]) - 1] + int(found[2]) - 1
-        if found[4] == "int, double":
-            operand = _LEFT.search(text[:at])
-            shift = 0
+    starts, found = _line_starts(text), tokens(text)
+    places = {token.start: place for place, token in enumerate(found)}
+    added: list[tuple[int, str]] = []
+    for mixed in _MIXED.finditer(complaint):
+        place = places[starts[int(mixed[1]) - 1] + int(mixed[2]) - 1]
+        if mixed[4] == "int, double":
+            operand = _operand(reversed(found[:place]), opening=_CLOSING)
         else:
-            shift = at + len(found[3])
-            operand = _RIGHT.match(text[shift:])
-        promoted = _promoted(operand[1]) if operand else None
-        if operand is None or promoted is None:
+            operand = _operand(found[place + 1 :], opening=_OPENING)
+        start, end = min(token.start for token in operand), max(token.end for token in operand)
+        if not text[start:end].lstrip("-").isdigit():
+            added += [(start, "double("), (end, ")")]
+        elif abs(int(text[start:end])) <= EXACT_MAX:
+            added.append((end, ".0"))
+        else:
             return None
-        text = text[: shift + operand.start(1)] + promoted + text[shift + operand.end(1) :]
-    return text if _MIXED.search(complaint) else None
+    for at, more in sorted(added, reverse=True):
+        text = text[:at] + more + text[at:]
+    return text if added else None
 
 
-def _promoted(operand: str) -> str | None:
-    if not operand.lstrip("-").isdigit():
-        return f"double({operand})"
-    return f"{operand}.0" if abs(int(operand)) <= EXACT_MAX else None
+def _operand(beside: Iterable[Token], *, opening: frozenset[str]) -> list[Token]:
+    """Return the tokens of the operand that ``beside``, going away from the sign, begins with.
+
+    Going to the left, what closes a bracket is what opens it: ``opening``.
+    """
+    operand: list[Token] = []
+    depth = 0
+    for token in beside:
+        if token.text in opening:
+            depth += 1
+        elif token.text in _BRACKETS:
+            depth -= 1
+        if depth < 0 or (depth == 0 and token.text in _ENDS):
+            break
+        operand.append(token)
+    return operand
 
 
 def _line_starts(text: str) -> list[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
+from test_coordination.adapters.expressions.functions import FUNCTIONS as CUSTOM
 from test_coordination.adapters.expressions.mixing import COMPARISONS, is_mixed
 from test_coordination.domain.errors import Mark, Problem, suggestion
 from test_coordination.domain.expressions import Expression, InvalidExpressionError, Names
@@ -31,8 +32,10 @@ class Refusal:
         return InvalidExpressionError(problem=Problem(mark=mark, code=self.code, text=text))
 
 
+SIGNATURES: Final = {function.name: function.signatures for function in CUSTOM}
 FUNCTIONS: Final = frozenset(
     {
+        *SIGNATURES,
         "all",
         "bool",
         "bytes",
@@ -155,14 +158,16 @@ class _Place:
         if sign == "?:" and kinds[0] != "bool":
             return f"what stands before '?' is {TYPES.get(kinds[0], 'no boolean')}; compare first"
         met = " and ".join(TYPES.get(kind, "a value of unknown type") for kind in kinds)
-        what = f"{sign!r} does not work with {met}"
+        what = f"{sign!r} does not work with {met or 'nothing'}"
+        if sign in SIGNATURES:
+            return f"{what}; it is {' or '.join(SIGNATURES[sign])}"
         is_trap = sorted(kinds) == ["double", "int"] and sign not in ("in", "[]")
         hint = self._unmixed(sign, kinds) if is_trap else _mismatch_hint(sign, kinds)
         return f"{what}; {hint}" if hint else what
 
     def _unmixed(self, sign: str, kinds: list[str]) -> str:
         """Return the hint for CEL's trap: it does not mix integers and fractions."""
-        left = re.search(r"[\w.]+$", self.before.rstrip())
+        left = re.search(r"[\w.]+(?:\([^()]*\)\.[\w.]+)?$", self.before.rstrip())
         right = re.match(r"\s*([\w.]+(?!\w*\())", self.after.removeprefix(sign))
         sides = [left[0] if left else "…", right[1] if right else "…"]
         at = kinds.index("int")
@@ -186,6 +191,8 @@ class _Place:
 
 
 def _unknown_function(name: str) -> str:
+    if name in SIGNATURES:
+        return f"{name!r} takes something else; it is {' or '.join(SIGNATURES[name])}"
     if name in FUNCTIONS:
         return f"the function {name!r} does not take what it is given here"
     return f"no function is named {name!r}; {suggestion(name, FUNCTIONS, most=30)}"
