@@ -29,8 +29,6 @@ from test_coordination.domain.values import (
 )
 
 PARAMETERS_MAX: Final = 100
-RESERVED: Final = frozenset({"remove", "replace"})
-"""What no parameter or probe may be named, since it says how a parent's are taken over."""
 
 EXPECTED: Final[Mapping[ParameterType, str]] = {
     ParameterType.STRING: "a text",
@@ -103,10 +101,7 @@ def described_as(kind: ParameterType, value: Value) -> str:
 
 def _parameter(document: Document, location: Location) -> Parameter:
     name = str(location[-1])
-    if name in RESERVED:
-        text = f"no parameter may be named {name!r}, which is kept for inheritance; rename it"
-        document.refuse(location, "bad_name", text, key=True)
-    elif not is_word(name):
+    if not is_word(name):
         text = f"{shown(name)} is no name of a parameter; write {WORD_EXPECTED}"
         document.refuse(location, "bad_name", text, key=True)
     content = document.at(location)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from test_coordination.adapters.documents.reader import read
-from test_coordination.adapters.documents.tree import locate
+from test_coordination.adapters.documents.tree import TreeMap, locate
 from test_coordination.adapters.documents.words import described
 from test_coordination.domain.errors import InvalidDocumentError, Mark, Problem
 
@@ -16,6 +16,14 @@ PROBLEMS_MAX: Final = 200
 Location: TypeAlias = tuple[str | int, ...]
 """The way from the root of a tree to a part of it: keys, and places in lists."""
 
+_NO_TEXTS: Final[Mapping[str, str]] = {}
+
+
+def plain_text(text: str | bytes) -> str:
+    """Return ``text`` without the mark that some editors put before it; bytes must be UTF-8."""
+    decoded = text if isinstance(text, str) else text.decode(errors="replace")
+    return decoded.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+
 
 class Document:
     """A tree and the mistakes found in it; ``language`` begins the codes of the mistakes.
@@ -23,16 +31,26 @@ class Document:
     ``text`` is what it was read from.
     """
 
-    def __init__(self, text: str | bytes, *, file: str, language: str) -> None:
+    def __init__(
+        self,
+        text: str | bytes,
+        *,
+        file: str,
+        language: str,
+        merged: TreeMap | None = None,
+        texts: Mapping[str, str] = _NO_TEXTS,
+    ) -> None:
         """Read ``text``.
+
+        Where it extends others, ``merged`` is the tree that they have become together, and
+        ``texts`` has the texts of those others by their files.
 
         Raises:
             InvalidDocumentError: it is no YAML that we take.
         """
-        self._tree = read(text, file=file)
-        decoded = text if isinstance(text, str) else text.decode()
-        self.text = decoded.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
-        self._lines = self.text.split("\n")
+        self.text = plain_text(text)
+        self._tree = read(text, file=file) if merged is None else merged
+        self._lines = {name: part.split("\n") for name, part in {**texts, file: self.text}.items()}
         self._language = language
         self._problems: list[Problem] = []
 
@@ -56,7 +74,7 @@ class Document:
         Where the text is not written as it reads, it is the place of its first character.
         """
         mark, text = self.mark(location), str(self.at(location))
-        line = self._lines[mark.line - 1]
+        line = "".join(self._lines.get(mark.file, [])[mark.line - 1 : mark.line])
         if not line[mark.column - 1 :].startswith(text[: offset + 1]):
             return mark
         return replace(mark, column=mark.column + offset)

@@ -22,6 +22,29 @@ class TreeMap(dict[str, Any]):
         self.key_marks: dict[str, Mark] = {}
         self.value_marks: dict[str, Mark] = {}
 
+    def put(self, key: str, value: Tree, *, key_mark: Mark, mark: Mark) -> None:
+        """Set the value of ``key``, found at ``mark``; the key keeps its place among the others."""
+        self[key] = value
+        self.key_marks[key] = key_mark
+        self.value_marks[key] = mark
+
+    def take(self, source: TreeMap, key: str) -> None:
+        """Set ``key`` to what it is in ``source``, with the places that it has there."""
+        key_mark, mark = source.key_marks[key], source.value_marks[key]
+        self.put(key, source[key], key_mark=key_mark, mark=mark)
+
+    def drop(self, key: str) -> None:
+        """Forget ``key`` if it is there."""
+        if key in self:
+            del self[key], self.key_marks[key], self.value_marks[key]
+
+    def copied(self) -> TreeMap:
+        """Return another map of the same values."""
+        copy = TreeMap(self.mark)
+        for key in self:
+            copy.take(self, key)
+        return copy
+
 
 class TreeList(list[Any]):
     """A list that knows the place of itself and of each item."""
@@ -33,8 +56,32 @@ class TreeList(list[Any]):
         self.mark = mark
         self.marks: list[Mark] = []
 
+    def add(self, value: Tree, mark: Mark, *, place: int | None = None) -> None:
+        """Insert an item, found at ``mark``, at ``place``, or else at the end."""
+        at = len(self) if place is None else place
+        self.insert(at, value)
+        self.marks.insert(at, mark)
+
+    def drop(self, place: int) -> None:
+        """Forget the item at ``place``."""
+        del self[place], self.marks[place]
+
 
 Tree: TypeAlias = TreeMap | TreeList | Plain
+
+
+def count(tree: Tree) -> int:
+    """Return how many values and keys ``tree`` has, what aliases repeat counted again."""
+    nodes, rest = 0, [tree]
+    while rest:
+        node = rest.pop()
+        nodes += 1
+        if isinstance(node, TreeMap):
+            nodes += len(node)
+            rest.extend(node.values())
+        elif isinstance(node, TreeList):
+            rest.extend(node)
+    return nodes
 
 
 def locate(tree: Tree, loc: Sequence[str | int], *, key: bool = False) -> Mark:
