@@ -72,7 +72,7 @@ class ProbeSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """Another scenario that must have ended with one of ``verdicts``, not longer than ``within`` ago.
+    """Another scenario that must have ended with one of ``verdicts``, at most ``within`` ago.
 
     Ages count from its end to the start of the one that depends on it.
     """
@@ -192,3 +192,28 @@ class Suite:
 
 
 Definition: TypeAlias = Scenario | Template | Suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenLine:
+    """One line of a definition that was made of several documents, written as one.
+
+    ``path`` leads to what it writes, and ``mark`` is where that was found; it is None on lines
+    that only open or continue something.
+    """
+
+    path: tuple[str | int, ...]
+    text: str
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A definition with all that it extends merged in, as YAML that reads as the same one.
+
+    ``annotated`` is the ``text`` with the file and line of each value behind it, as a comment.
+    """
+
+    lines: tuple[WrittenLine, ...]
+    text: str
+    annotated: str

@@ -70,6 +70,33 @@ def compose(tree: TreeMap, *, file: str, library: Library | None) -> Composed:
     return line.laid(root)
 
 
+def extended(tree: TreeMap) -> tuple[list[Reference], list[Problem]]:
+    """Return what a document says that it extends, and what is wrong with how it does."""
+    references: list[Reference] = []
+    problems: list[Problem] = []
+    if "extends" not in tree:
+        return references, problems
+    found, mark = tree["extends"], tree.value_marks["extends"]
+    items, marks = (found, found.marks) if isinstance(found, TreeList) else ([found], [mark])
+    if not items:
+        text = "'extends' is an empty list; name at least one document, or leave the key out"
+        problems.append(Problem(mark=mark, code="scenario.empty", text=text))
+    for item, at in zip(items, marks, strict=True):
+        named = split_reference(item) if isinstance(item, str) else None
+        if named is None:
+            text = f"'extends' must be {REFERENCE_EXPECTED}, or a list of these, "
+            text += f"not {described(item)}"
+            problems.append(Problem(mark=at, code="scenario.bad_name", text=text))
+            continue
+        reference = Reference(name=named[0], version=named[1], mark=at)
+        if any(str(reference) == str(other) for other in references):
+            text = f"{str(reference)!r} is extended already; leave it out here"
+            problems.append(Problem(mark=at, code="scenario.duplicate", text=text))
+        else:
+            references.append(reference)
+    return references, problems
+
+
 @dataclass(slots=True, kw_only=True)
 class _Layer:
     """One of the documents; ``via`` is where the first of them names what leads to it."""
@@ -132,7 +159,8 @@ class _Line:
     def _visit(self, path: list[_Layer]) -> None:
         layer = path[-1]
         self._met.add(layer.key)
-        layer.extends = self._references(layer.tree)
+        layer.extends, problems = extended(layer.tree)
+        self._problems += problems
         for reference in layer.extends:
             self._step(path, reference)
         self._layers.append(layer)
@@ -196,31 +224,6 @@ class _Line:
                 text += f"not {described(version)}"
             self._refuse(mark, "unsupported_version", text)
         return True
-
-    def _references(self, tree: TreeMap) -> list[Reference]:
-        """Return what ``extends`` names."""
-        if "extends" not in tree:
-            return []
-        found, mark = tree["extends"], tree.value_marks["extends"]
-        items = found if isinstance(found, TreeList) else [found]
-        marks = found.marks if isinstance(found, TreeList) else [mark]
-        if not items:
-            text = "'extends' is an empty list; name at least one document, or leave the key out"
-            self._refuse(mark, "empty", text)
-        references: list[Reference] = []
-        for item, at in zip(items, marks, strict=True):
-            named = split_reference(item) if isinstance(item, str) else None
-            if named is None:
-                text = f"'extends' must be {REFERENCE_EXPECTED}, or a list of these, "
-                self._refuse(at, "bad_name", f"{text}not {described(item)}")
-                continue
-            reference = Reference(name=named[0], version=named[1], mark=at)
-            if any(str(reference) == str(other) for other in references):
-                text = f"{str(reference)!r} is extended already; leave it out here"
-                self._refuse(at, "duplicate", text)
-            else:
-                references.append(reference)
-        return references
 
     def _find(self, reference: Reference) -> Part | None:
         if self._library is None:
