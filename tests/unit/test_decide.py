@@ -17,10 +17,9 @@ from test_coordination.application.engine.decide import (
     Decision,
     Finish,
     Stop,
-    conclusion,
     decide,
-    judge,
 )
+from test_coordination.application.engine.verdict import conclusion, judge
 from test_coordination.domain.events import (
     AbortRequested,
     CheckJudged,

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from test_coordination.domain.events import CheckJudged, Event, ExecutionEnded, Outcome, StepEnded
-from test_coordination.domain.evidence import Validation
+from test_coordination.application.engine.readiness import Skip, Standing
+from test_coordination.application.engine.verdict import stop_reason
 from test_coordination.domain.execution import Execution, FaultState, FaultStatus
-from test_coordination.domain.plan import (
-    FaultWork,
-    Plan,
-    PlannedCheck,
-    PlannedStep,
-    Stage,
-    WaitWork,
-)
+from test_coordination.domain.plan import FaultWork, Plan, PlannedStep, Stage, WaitWork
 from test_coordination.domain.values import StepId, format_duration
-from test_coordination.domain.verdicts import Finding, Phase, Verdict, worst
-
-PHASES: Final = {Stage.BEFORE: Phase.BEFORE, Stage.MAIN: Phase.DURING, Stage.AFTER: Phase.AFTER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +22,10 @@ class Begin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """End a step whose time has come: a wait is over, or a fault was held long enough."""
+    """End a step whose time has come: a wait is over, or a fault was held long enough.
+
+    What runs in the background until it is told to end is told so by this, too.
+    """
 
     step: StepId
 
@@ -54,130 +46,53 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclude:
-    """Record the end."""
+    """Do what is left to be done of on_failure, if it is called for, and record the end."""
 
 
-Command: TypeAlias = Begin | Finish | Cancel | Stop | Conclude
+Command: TypeAlias = Begin | Skip | Finish | Cancel | Stop | Conclude
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What to do now, and when to ask again even if nothing happens until then.
 
-    ``watching`` tells whether the steady state is to be watched.
+    ``watching`` tells whether the steady state and the conditions to stop are to be watched.
     """
 
     commands: tuple[Command, ...]
-    wake_at: datetime | None
-    watching: bool
+    wake_at: datetime | None = None
+    watching: bool = False
 
 
 def decide(plan: Plan, execution: Execution, now: datetime) -> Decision:
     """Return what is due at ``now``.
 
-    Asking twice gives the same answer; whoever carries it out remembers what is under way.
+    Asking twice gives the same answer; whoever carries it out remembers what is under way. A
+    step that has a condition is begun when its turn has come; whoever begins it evaluates that.
     """
-    running = [step for step in plan.steps if _is_running(step, execution)]
+    standing = Standing.of(plan, execution)
+    running = standing.running()
+    if any(step.stage is Stage.FAILURE for step in running):
+        return Decision(commands=())
     if stop_reason(plan, execution):
         return _ending(running, execution)
-    deadline = _deadline(plan, execution)
+    if standing.all_over(Stage.BEFORE, Stage.MAIN, Stage.AFTER):
+        return Decision(commands=(Conclude(),))
+    deadline = execution.started_at + plan.timeout if execution.started_at else None
     if deadline is not None and now >= deadline:
         reason = f"the scenario's timeout of {format_duration(plan.timeout)} has passed"
-        return Decision(commands=(Stop(reason=reason),), wake_at=None, watching=False)
-    if all(_is_over(step, execution) for step in plan.steps):
-        return Decision(commands=(Conclude(),), wake_at=None, watching=False)
-    due = [(step, at) for step in running if (at := _ends_at(step, execution)) is not None]
-    finish = [Finish(step=step.id) for step, at in due if at <= now]
-    begin = [Begin(step=step.id) for step in plan.steps if _is_ready(step, execution)]
+        return Decision(commands=(Stop(reason=reason),))
+    due = [(step.id, at) for step in running if (at := _ends_at(step, execution)) is not None]
+    finish = [*(step for step, at in due if at <= now), *standing.finishing()]
     later = [at for _, at in due if at > now]
-    wake_at = min([*later, *([deadline] if deadline else [])], default=None)
     return Decision(
-        commands=(*finish, *begin), wake_at=wake_at, watching=_watching(plan, execution)
-    )
-
-
-def stop_reason(plan: Plan, execution: Execution) -> str:
-    """Return why no further step may begin; empty if there is no reason."""
-    if execution.taken_over:
-        return execution.taken_over
-    if execution.abort is not None:
-        return f"{execution.abort.by} stopped it: {execution.abort.reason}"
-    for step in plan.steps:
-        state = execution.steps.get(step.id)
-        if state is not None and state.outcome is Outcome.FAILED:
-            return f"step {step.id!r} failed: {state.error}"
-    for validation in execution.validations:
-        if validation.phase is Phase.BEFORE and validation.finding is not Finding.HELD:
-            return (
-                f"the system was not in its steady state to begin with: check "
-                f"{validation.check!r} is {validation.finding} ({validation.reason})"
-            )
-    return ""
-
-
-def conclusion(plan: Plan, execution: Execution) -> tuple[Event, ...]:
-    """Return the events that end the log.
-
-    They are the steps that nobody is at any more, the checks that were never judged, and the
-    verdict.
-    """
-    orphaned = [
-        StepEnded(step=step, outcome=Outcome.CANCELLED, error=execution.taken_over)
-        for step, state in execution.steps.items()
-        if state.outcome is None
-    ]
-    judged = {(validation.step, validation.check) for validation in execution.validations}
-    missed = tuple(
-        _not_run(step, check) for step, check in plan.checks() if (step.id, check.id) not in judged
-    )
-    verdict, reason = judge(plan, execution, missed)
-    return (
-        *orphaned,
-        *(CheckJudged(validation=validation) for validation in missed),
-        ExecutionEnded(verdict=verdict, reason=reason),
-    )
-
-
-def judge(
-    plan: Plan, execution: Execution, missed: tuple[Validation, ...] = ()
-) -> tuple[Verdict, str]:
-    """Return the verdict and the sentence that says why."""
-    residue = execution.outstanding
-    if residue:
-        named = ", ".join(f"{fault.fault} on {fault.service!r}" for fault in residue)
-        return Verdict.RESIDUE, f"not proven undone: {named}; run `tcoord undo` to try again"
-    stopped = stop_reason(plan, execution)
-    if stopped:
-        asked = execution.abort is not None and not execution.taken_over
-        return (Verdict.STOPPED if asked else Verdict.COULD_NOT_RUN), stopped
-    validations = (*execution.validations, *missed)
-    verdict = worst((validation.finding, validation.severity) for validation in validations)
-    return verdict, _because(validations, verdict)
-
-
-def _because(validations: tuple[Validation, ...], verdict: Verdict) -> str:
-    wanted = {Verdict.BROKEN: (Finding.BROKEN,), Verdict.HELD: (Finding.HELD,)}.get(
-        verdict, (Finding.INCONCLUSIVE, Finding.NOT_RUN)
-    )
-    guilty = [validation for validation in validations if validation.finding in wanted]
-    if verdict is Verdict.HELD:
-        return f"all {len(guilty)} checks held, and every fault is undone"
-    if not guilty:
-        return "nothing was checked, so nothing is known"
-    first = guilty[0]
-    more = f" (and {len(guilty) - 1} more)" if len(guilty) > 1 else ""
-    return f"check {first.check!r} is {first.finding}: {first.reason}{more}"
-
-
-def _not_run(step: PlannedStep, check: PlannedCheck) -> Validation:
-    return Validation(
-        check=check.id,
-        phase=PHASES[step.stage],
-        finding=Finding.NOT_RUN,
-        expression=check.expression,
-        severity=check.severity,
-        step=step.id,
-        reason="the execution ended before its turn came",
+        commands=(
+            *(Finish(step=step) for step in dict.fromkeys(finish)),
+            *(Begin(step=step) for step in standing.ready()),
+            *standing.passed_over(),
+        ),
+        wake_at=min([*later, *([deadline] if deadline else [])], default=None),
+        watching=standing.watching(),
     )
 
 
@@ -192,31 +107,12 @@ def _ending(running: list[PlannedStep], execution: Execution) -> Decision:
         commands.append(Cancel(step=newest.id))
     elif not others:
         commands.append(Conclude())
-    return Decision(commands=tuple(commands), wake_at=None, watching=False)
+    return Decision(commands=tuple(commands))
 
 
 def _age(step: PlannedStep, ledger: list[StepId]) -> int:
     """Return a fault's place in the ledger; one that is not armed is newer than all that are."""
     return ledger.index(step.id) if step.id in ledger else len(ledger)
-
-
-def _is_running(step: PlannedStep, execution: Execution) -> bool:
-    state = execution.steps.get(step.id)
-    return state is not None and state.outcome is None
-
-
-def _is_over(step: PlannedStep, execution: Execution) -> bool:
-    state = execution.steps.get(step.id)
-    return state is not None and state.outcome is not None
-
-
-def _is_ready(step: PlannedStep, execution: Execution) -> bool:
-    if step.id in execution.steps:
-        return False
-    return all(
-        (state := execution.steps.get(need)) is not None and state.outcome is not None
-        for need in step.needs
-    )
 
 
 def _ends_at(step: PlannedStep, execution: Execution) -> datetime | None:
@@ -232,17 +128,3 @@ def _ends_at(step: PlannedStep, execution: Execution) -> datetime | None:
             return fault.injected_at + hold
         case _:
             return None
-
-
-def _deadline(plan: Plan, execution: Execution) -> datetime | None:
-    return execution.started_at + plan.timeout if execution.started_at else None
-
-
-def _watching(plan: Plan, execution: Execution) -> bool:
-    begun = any(step.id in execution.steps for step in _of(plan, Stage.MAIN))
-    over = all(_is_over(step, execution) for step in _of(plan, Stage.MAIN))
-    return begun and not over
-
-
-def _of(plan: Plan, stage: Stage) -> Iterator[PlannedStep]:
-    return (step for step in plan.steps if step.stage is stage)

@@ -58,6 +58,19 @@ class UndoBrokenError(CoordinationError):
         return f"the undo broke off on a bug of ours: {self.cause}; please report it"
 
 
+@dataclass(eq=False, kw_only=True)
+class ResidueError(CoordinationError):
+    """A fault was held as asked, and is not proven to be undone."""
+
+    code: ClassVar[str] = "fault.residue"
+
+    step: StepId
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the fault of step {self.step!r} is not proven to be undone: {self.reason}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """A fault, what it is to do, and to whom."""

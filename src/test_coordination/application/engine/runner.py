@@ -10,7 +10,9 @@ from typing import Final, assert_never
 import anyio
 from anyio.abc import TaskGroup
 
+from test_coordination.application.engine.attempts import LOST
 from test_coordination.application.engine.checks import Watch
+from test_coordination.application.engine.conditions import Tripwire
 from test_coordination.application.engine.decide import (
     Begin,
     Cancel,
@@ -18,16 +20,17 @@ from test_coordination.application.engine.decide import (
     Conclude,
     Finish,
     Stop,
-    conclusion,
     decide,
 )
+from test_coordination.application.engine.readiness import Skip
 from test_coordination.application.engine.sampler import SampleWriter, sample
-from test_coordination.application.engine.steps import LOST, Hands, Performance
+from test_coordination.application.engine.steps import Hands, Performance
+from test_coordination.application.engine.verdict import conclusion, remedy
 from test_coordination.application.ports import LiveView
-from test_coordination.domain.events import AbortRequested, Noted
+from test_coordination.domain.events import AbortRequested, Noted, Outcome, StepEnded
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution, Status
-from test_coordination.domain.plan import Plan
+from test_coordination.domain.plan import Plan, Stage
 from test_coordination.domain.values import StepId
 
 GUARD: Final = "the coordinator"
@@ -43,7 +46,7 @@ class Runner:
         self._live = live
         self._recorder = hands.recorder
         self._under_way: dict[StepId, Performance] = {}
-        self._watches: list[Watch] | None = None
+        self._watches: list[Watch | Tripwire] | None = None
         self._failure: Exception | None = None
         self._told = False
 
@@ -113,13 +116,30 @@ class Runner:
                 self._hold_back()
             case Stop(reason=reason):
                 await self._recorder.record(AbortRequested(reason=reason, by=GUARD))
+            case Skip(step=step, reason=reason, code=code):
+                skipped = StepEnded(step=step, outcome=Outcome.SKIPPED, error=reason, code=code)
+                await self._recorder.record(skipped)
             case Conclude():
                 # A step that was begun and is not in the log would write to it after its end.
                 if not self._hold_back():
-                    await self._end_watch()
-                    await self._recorder.record(*conclusion(self._plan, self._recorder.state))
+                    await self._conclude(group)
             case _:
                 assert_never(command)
+
+    async def _conclude(self, group: TaskGroup) -> None:
+        """End the log, unless something is left to be done about what went wrong.
+
+        What the watches find while they end may be another reason to stop: it is decided anew.
+        """
+        state = self._recorder.state
+        await self._end_watch()
+        if self._recorder.state is not state:
+            return
+        left = remedy(self._plan, state)
+        if left is not None:
+            self._begin(left, group)
+        else:
+            await self._recorder.record(*conclusion(self._plan, state))
 
     def _begin(self, step: StepId, group: TaskGroup) -> None:
         if step not in self._under_way:
@@ -128,20 +148,30 @@ class Runner:
             group.start_soon(self._guarded, group, performance.run)
 
     def _hold_back(self) -> bool:
-        """Cancel the steps whose start is not in the log yet; tell whether there are any."""
+        """Cancel the steps whose start is not in the log yet; tell whether there are any.
+
+        Those of on_failure are left alone: they come when all else is over.
+        """
         known = self._recorder.state.steps
-        early = [begun for step, begun in self._under_way.items() if step not in known]
+        early = [
+            begun
+            for step, begun in self._under_way.items()
+            if step not in known and begun.step.stage is not Stage.FAILURE
+        ]
         for performance in early:
             performance.scope.cancel()
         return bool(early)
 
     async def _watch(self, group: TaskGroup, *, on: bool) -> None:
-        """Watch the steady state from the first step on until the last one is over."""
+        """Watch the steady state, and what would stop it, from the first step to the last."""
         if on and self._watches is None:
             bench = self._hands.bench
-            self._watches = [Watch(bench, check, self._recorder) for check in self._plan.watched]
+            steady = [Watch(bench, check, self._recorder) for check in self._plan.watched]
+            wires = [Tripwire(bench, rule, self._recorder) for rule in self._plan.stop_when]
+            self._watches = [*steady, *wires]
             for watch in self._watches:
                 group.start_soon(self._guarded, group, watch.look)
+            for watch in steady:
                 group.start_soon(self._guarded, group, watch.tell)
         elif not on:
             await self._end_watch()

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import ClassVar, Final, assert_never
+from typing import assert_never
 
 import anyio
 import anyio.lowlevel
 
 from test_coordination.application.capabilities import Catalogue
+from test_coordination.application.engine.attempts import LOST, accompanied, repeated, tried
 from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.checks import Bench, judged
-from test_coordination.application.engine.decide import PHASES
-from test_coordination.application.engine.ledger import Charge, held
+from test_coordination.application.engine.children import Child, ChildFailedError, Children
+from test_coordination.application.engine.conditions import GateShutError, came_true, is_true
+from test_coordination.application.engine.ledger import Charge, ResidueError, held
 from test_coordination.application.engine.patience import patiently
+from test_coordination.application.engine.readiness import IF_FALSE
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.sampler import Probing
-from test_coordination.application.ports import Evidence, LogConflictError
-from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
+from test_coordination.application.engine.verdict import PHASES
+from test_coordination.application.ports import Evidence
+from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
     CheckJudged,
+    Noted,
     Outcome,
     SnapshotTaken,
     StepEnded,
@@ -33,51 +39,28 @@ from test_coordination.domain.plan import (
     ActionWork,
     FaultWork,
     GateWork,
+    Plan,
     PlannedCheck,
     PlannedStep,
     ProbeWork,
     ScenarioWork,
     SnapshotWork,
+    Stage,
     StopWork,
     WaitWork,
 )
+from test_coordination.domain.steps import OnError, Otherwise
 from test_coordination.domain.topology import Topology
-from test_coordination.domain.values import StepId, format_duration
-
-LOST: Final = (LogConflictError, StoreUnavailableError)
-"""Errors after which this worker cannot go on with the execution at all."""
-
-
-@dataclass(eq=False, kw_only=True)
-class ResidueError(CoordinationError):
-    """A fault was held as asked, and is not proven to be undone."""
-
-    code: ClassVar[str] = "fault.residue"
-
-    step: StepId
-    reason: str
-
-    def __str__(self) -> str:
-        return f"the fault of step {self.step!r} is not proven to be undone: {self.reason}"
-
-
-@dataclass(eq=False, kw_only=True)
-class UnknownWorkError(CoordinationError):
-    """A plan has a kind of work that this version cannot do."""
-
-    code: ClassVar[str] = "step.unknown_work"
-
-    step: StepId
-    kind: str
-
-    def __str__(self) -> str:
-        return f"step {self.step!r} is of the kind {self.kind!r}, which this version cannot do"
+from test_coordination.domain.values import format_duration
+from test_coordination.domain.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
     """What a step needs to be done."""
 
+    plan: Plan
+    children: Children
     probing: Probing
     evidence: Evidence
     camera: Camera
@@ -114,52 +97,123 @@ class Performance:
             LogConflictError: another worker has the execution; a fault is undone all the same.
             StoreUnavailableError: the log cannot be written; a fault is undone all the same.
         """
-        record = self.hands.recorder.record
-        await record(StepStarted(step=self.step.id))
-        ended = await self._done()
-        self.hands.bench.observations.add_outcome(self.step.id, ended.outcome)
-        await record(ended)
+        ended = await self._ended()
+        await self.hands.recorder.record(ended, *self._notes(ended))
 
-    async def _done(self) -> StepEnded:
+    async def _ended(self) -> StepEnded:
+        """Return how the step ended; its start is recorded unless its condition forbids it."""
         step = self.step.id
+        with self.scope:
+            unwanted = await self._bordered(self._asked)
+            if unwanted is not None:
+                return unwanted
+            await self.hands.recorder.record(StepStarted(step=step))
+            ended = await self._bordered(self._done)
+            assert ended is not None, "what is done has an end"
+            return ended
+        return StepEnded(step=step, outcome=Outcome.CANCELLED, error="the execution was stopped")
+
+    async def _bordered(self, act: Callable[[], Awaitable[StepEnded | None]]) -> StepEnded | None:
+        """Return what ``act`` returns; what goes wrong in it is the failure of the step."""
         try:
-            with self.scope, anyio.move_on_after(self.step.timeout.total_seconds()) as limit:
-                await anyio.lowlevel.checkpoint_if_cancelled()
-                return StepEnded(step=step, outcome=Outcome.DONE, facts=await self._work())
-            if limit.cancelled_caught:
-                said = format_duration(self.step.timeout)
-                return self._failed(f"it was not done within its timeout of {said}", "step.timeout")
+            return await act()
         except LOST:
             raise
         except CoordinationError as error:
-            return self._failed(str(error), error.code)
+            return self._refused(error)
         except Exception as error:  # noqa: BLE001  a step is one of the three borders: a bug in it must not leave the other steps' faults in force
             bug = _first(error)
             return self._failed(f"a bug of ours: {type(bug).__name__}: {bug}", "internal")
-        return StepEnded(step=step, outcome=Outcome.CANCELLED, error="the execution was stopped")
 
-    def _failed(self, reason: str, code: str) -> StepEnded:
-        return StepEnded(step=self.step.id, outcome=Outcome.FAILED, error=reason, code=code)
+    async def _asked(self) -> StepEnded | None:
+        """Return how the step ends without having begun; None if it is to begin."""
+        condition, state = self.step.condition, self.hands.recorder.state
+        if condition is None:
+            return None
+        assert state.started_at is not None, "a step is begun in an execution that has begun"
+        if await is_true(self.hands.bench, condition, origin=state.started_at):
+            return None
+        return self._skipped("its condition is false", IF_FALSE)
+
+    async def _done(self) -> StepEnded:
+        with anyio.move_on_after(self.step.timeout.total_seconds()) as limit:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            return StepEnded(step=self.step.id, outcome=Outcome.DONE, facts=await self._work())
+        assert limit.cancelled_caught, "nothing else leaves the block without an end"
+        said = format_duration(self.step.timeout)
+        return self._failed(f"it was not done within its timeout of {said}", "step.timeout")
+
+    def _refused(self, error: CoordinationError) -> StepEnded:
+        if isinstance(error, GateShutError) and error.work.otherwise is Otherwise.SKIP:
+            return self._skipped(str(error), error.code)
+        facts = error.facts if isinstance(error, ChildFailedError) else {}
+        return self._failed(str(error), error.code, facts)
+
+    def _skipped(self, reason: str, code: str) -> StepEnded:
+        return StepEnded(step=self.step.id, outcome=Outcome.SKIPPED, error=reason, code=code)
+
+    def _failed(self, reason: str, code: str, facts: Facts | None = None) -> StepEnded:
+        return StepEnded(
+            step=self.step.id, outcome=Outcome.FAILED, error=reason, code=code, facts=facts or {}
+        )
+
+    def _notes(self, ended: StepEnded) -> tuple[Noted, ...]:
+        """Return a word on a failure that has no say in the verdict."""
+        if ended.outcome is not Outcome.FAILED:
+            return ()
+        if self.step.stage is Stage.FAILURE:
+            text = f"step {ended.step!r} of on_failure failed: {ended.error}"
+        elif self.step.on_error is OnError.IGNORE:
+            text = f"step {ended.step!r} failed, which is ignored: {ended.error}"
+        else:
+            return ()
+        return (Noted(text=text),)
 
     async def _work(self) -> Facts:
+        """Do what the step is for; where it may be tried again, it is."""
         match self.step.work:
-            case FaultWork() as work:
-                return await self._fault(work)
+            case ActionWork() as work:
+                return await self._action(work)
             case WaitWork():
                 await self.over.wait()
                 return {}
-            case ActionWork(action=action, parameters=parameters):
-                return await self.hands.catalogue.actions[action].run(
-                    self.hands.topology, parameters
-                )
-            case SnapshotWork() as work:
-                return await self._snapshot(work)
+            case GateWork() as work:
+                return await self._gate(work)
+            case StopWork() as work:
+                return await self._stop(work)
             case PlannedCheck() as check:
                 return await self._check(check)
-            case ProbeWork() | GateWork() | StopWork() | ScenarioWork():
-                raise UnknownWorkError(step=self.step.id, kind=self.step.kind)
+            case FaultWork() | ProbeWork() | SnapshotWork() | ScenarioWork() as work:
+                return await self._tried(lambda: self._once(work))
             case never:
                 assert_never(never)
+
+    async def _once(self, work: FaultWork | ProbeWork | SnapshotWork | ScenarioWork) -> Facts:
+        match work:
+            case FaultWork():
+                return await self._fault(work)
+            case ProbeWork():
+                return await self._probe(work)
+            case SnapshotWork():
+                return await self._snapshot(work)
+            case ScenarioWork():
+                return await self._scenario(work)
+
+    async def _tried(self, act: Callable[[], Awaitable[Facts]]) -> Facts:
+        return await tried(
+            act,
+            step=self.step,
+            recorder=self.hands.recorder,
+            over=self.over,
+            again=self._may_be_tried_again,
+        )
+
+    def _may_be_tried_again(self, error: CoordinationError) -> bool:
+        """Tell whether nothing is left of the try that failed; a fault that bit has had its try."""
+        if isinstance(error, ChildFailedError) and error.verdict is Verdict.RESIDUE:
+            return False
+        fault = self.hands.recorder.state.faults.get(self.step.id)
+        return fault is None or (fault.status is FaultStatus.REVERTED and not fault.bitten)
 
     async def _fault(self, work: FaultWork) -> Facts:
         hands, step = self.hands, self.step.id
@@ -175,6 +229,61 @@ class Performance:
         if fault.status is not FaultStatus.REVERTED:
             raise ResidueError(step=step, reason=fault.reason)
         return {}
+
+    async def _action(self, work: ActionWork) -> Facts:
+        """Do it once, or again and again; only what is done once is cut short by a stop."""
+        action = self.hands.catalogue.actions[work.action]
+
+        async def run() -> Facts:
+            return await action.run(self.hands.topology, work.parameters)
+
+        async def turn() -> Facts:
+            return await self._tried(run)
+
+        if work.every is not None or work.times != 1:
+            return await repeated(
+                turn,
+                work,
+                clock=self.hands.bench.clock,
+                over=self.over,
+                forgiving=self.step.on_error is OnError.IGNORE,
+            )
+        with anyio.CancelScope() as scope:
+
+            async def cut() -> None:
+                await self.over.wait()
+                scope.cancel()
+
+            return await accompanied(turn, cut)
+        return {"stopped": True}
+
+    async def _probe(self, work: ProbeWork) -> Facts:
+        kind = self.hands.catalogue.probes[work.kind]
+        reading = kind.open(self.hands.topology, work.parameters, timeout=self.step.timeout)
+        async with reading as probe:
+            return await probe.read()
+
+    async def _gate(self, work: GateWork) -> Facts:
+        opened = await came_true(
+            self.hands.bench,
+            work.condition,
+            origin=self._began_at(),
+            hold=work.hold,
+            within=work.within,
+        )
+        if not opened and work.otherwise is not Otherwise.CONTINUE:
+            raise GateShutError(work=work)
+        return {"opened": opened}
+
+    async def _stop(self, work: StopWork) -> Facts:
+        """Wait for the ends of what is stopped; whoever decides tells it to end."""
+        recorder = self.hands.recorder
+        while True:
+            state = recorder.state
+            named = [state.steps.get(step) for step in work.steps]
+            if all(step is not None and step.outcome is not None for step in named):
+                return {}
+            await recorder.change(state, limit=None)
 
     async def _snapshot(self, work: SnapshotWork) -> Facts:
         hands, step = self.hands, self.step.id
@@ -195,18 +304,46 @@ class Performance:
             origin=self._origin(check),
             phase=PHASES[self.step.stage],
             step=self.step.id,
+            over=self.over,
         )
         await hands.recorder.record(CheckJudged(validation=validation))
         return {"finding": validation.finding}
 
     def _origin(self, check: PlannedCheck) -> datetime:
-        """Return when the check's time began: at its step, or at the end of its fault."""
-        state = self.hands.recorder.state
+        """Return when the check's time began: at its step, or at the end of its fault.
+
+        A fault that failed, where that is no matter, ended with its step.
+        """
         if check.after_fault is None:
-            return state.steps[self.step.id].started_at
-        undone_at = state.faults[check.after_fault].reverted_at
-        assert undone_at is not None, "it needs the step of its fault, whose failure stops all"
-        return undone_at
+            return self._began_at()
+        state = self.hands.recorder.state
+        ends: list[datetime] = []
+        for member in self.hands.plan.members(check.after_fault):
+            fault, step = state.faults.get(member), state.steps[member]
+            undone_at = None if fault is None else fault.reverted_at
+            ended_at = undone_at or step.ended_at
+            assert ended_at is not None, "it begins once its fault's steps are over"
+            if step.outcome is not Outcome.SKIPPED:
+                ends.append(ended_at)
+        return max(ends)
+
+    def _began_at(self) -> datetime:
+        return self.hands.recorder.state.steps[self.step.id].started_at
+
+    async def _scenario(self, work: ScenarioWork) -> Facts:
+        hands, began_at = self.hands, self.hands.bench.clock.now()
+        child = Child(
+            children=hands.children, work=work, parent=hands.recorder.state.id, step=self.step.id
+        )
+        ended = await child.run(self.over)
+        validation = child.judged(
+            ended,
+            phase=PHASES[self.step.stage],
+            began_at=began_at,
+            ended_at=hands.bench.clock.now(),
+        )
+        await hands.recorder.record(CheckJudged(validation=validation))
+        return {"execution": str(ended.id), "verdict": str(ended.verdict)}
 
 
 def _first(error: Exception) -> Exception:

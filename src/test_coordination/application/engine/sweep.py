@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import anyio
 
 from test_coordination.application.capabilities import Fault
-from test_coordination.application.engine.decide import conclusion
 from test_coordination.application.engine.ledger import undo
 from test_coordination.application.engine.recorder import Recorder, Stores
+from test_coordination.application.engine.verdict import conclusion
 from test_coordination.application.ports import (
     ExecutionRecord,
     LogConflictError,
