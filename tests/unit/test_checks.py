@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import pytest
 
+from support.engine_bench import Story
 from support.engine_fakes import Reading, shows
-from support.engine_lab import EXPRESSIONS, MARK, PROBE, Lab, document
+from support.engine_lab import MARK, PROBE, Lab, document
 from support.stores_story import new_record, new_scenario
-from support.virtual_time import at, since, virtual
+from support.virtual_time import since, virtual
 from test_coordination.application.capabilities import ActionFailedError, ProbeFailedError
-from test_coordination.application.engine.checks import Bench, Watch
-from test_coordination.application.engine.observations import Observations
+from test_coordination.application.engine.checks import Watch
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.domain.events import ExecutionStarted
-from test_coordination.domain.evidence import Sample, Validation
+from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Execution
-from test_coordination.domain.expressions import Kind
-from test_coordination.domain.names import ProbeShape
 from test_coordination.domain.plan import PlannedCheck
-from test_coordination.domain.values import CheckId, ProbeName
+from test_coordination.domain.values import CheckId
 from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict
 
 GOOD, BAD = shows(1), shows(0)
@@ -217,23 +214,16 @@ async def test_what_was_seen_at_the_very_end_of_a_watch_counts() -> None:
     await lab.log.create(record)
     recorder = Recorder(lab.world().stores, record, Execution(id=record.id))
     await recorder.record(ExecutionStarted(worker=record.worker))
-    name = ProbeName("p")
-    shape = ProbeShape(fields={"ok": Kind.BOOLEAN}, measured="ok")
-    bench = Bench(
-        expressions=EXPRESSIONS,
-        names={"probes.p.last.ok": Kind.BOOLEAN},
-        observations=Observations({}, {name: shape}),
-        clock=lab.clock,
-    )
+    story = Story()
     check = PlannedCheck(
         id=CheckId("well"),
         expression="probes.p.last.ok",
         mark=MARK,
         severity=Severity.CRITICAL,
     )
-    watch = Watch(bench, check, recorder)
+    watch = Watch(story.bench, check, recorder)
 
-    bench.observations.add(Sample(probe=name, at=at(1), took=timedelta(0), fields=BAD))
+    story.see(1, 0)
     await watch.conclude()
 
     assert await lab.log.events(record.id) == ["ExecutionStarted", "SteadyStateLeft", "CheckJudged"]

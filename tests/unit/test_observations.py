@@ -2,86 +2,195 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Final
 
 import anyio
 import pytest
 
+from support.engine_bench import P, Q, Story, plan, probe, step
 from support.engine_lab import MARK, service, topology
 from support.stores_story import NEW
 from support.virtual_time import DeadlockError, at, virtual
-from test_coordination.application.engine.observations import Observations, as_fact
-from test_coordination.domain.evidence import Sample, Snapshot
+from test_coordination.application.engine.observations import Gap, as_fact
+from test_coordination.domain.events import Outcome, StepEnded, StepStarted
+from test_coordination.domain.evidence import Snapshot
 from test_coordination.domain.expressions import Kind
-from test_coordination.domain.names import ProbeShape, settled_names, settled_values
+from test_coordination.domain.names import settled_names, settled_values
 from test_coordination.domain.topology import Address, Link, Topology
-from test_coordination.domain.values import ProbeName, ServiceName, SnapshotId, StepId
+from test_coordination.domain.values import ServiceName, SnapshotId, StepId
 
-P, Q = ProbeName("p"), ProbeName("q")
-SHAPE = ProbeShape(fields={"ok": Kind.BOOLEAN}, measured="value")
+LOAD: Final = StepId("load")
+STATE: Final = {ServiceName("shop-front"): {"order-book": {"total": 3}}}
 
 
-def look(probe: ProbeName, second: float, **fields: object) -> Sample:
-    return Sample(probe=probe, at=at(second), took=timedelta(0), fields=fields)
+def snapshot() -> Snapshot:
+    return Snapshot(id=SnapshotId(NEW.new()), taken_at=at(2), state=STATE)
 
 
 @virtual
 async def test_only_a_look_at_every_probe_since_the_origin_counts() -> None:
-    seen = Observations({}, {P: SHAPE, Q: SHAPE})
+    story = Story()
+    seen = story.observations
     both = ["probes.p.last.ok", "probes.q.last.ok", "parameters.n"]
-    seen.add(look(P, 1))
-    seen.add(look(Q, 3))
+    story.see(1, 1)
+    story.see(3, 1, probe=Q)
 
     assert seen.seen_at(both, at(0), now=at(9)) == at(3)
     assert seen.seen_at(both, at(1), now=at(9)) == at(3)
     assert seen.seen_at(both, at(2), now=at(9)) is None
+    assert seen.seen_at(both, at(0), now=at(9), end=at(3)) is None
     assert seen.seen_at(["parameters.n"], at(2), now=at(9)) == at(9)
 
 
 @virtual
+async def test_beside_a_probe_what_the_log_says_counts_from_when_it_changed() -> None:
+    story = Story(plan=plan(step("load")))
+    story.see(1, 1)
+    story.log(2, StepStarted(step=LOAD))
+    names = ["probes.p.last.ok", "steps.load.outcome"]
+
+    async def seen(*more: str) -> datetime | None:
+        return story.observations.seen_at([*names, *more], at(0), now=at(9))
+
+    assert await seen() == at(2)
+    await anyio.sleep(5)
+    assert await seen("snapshots.take") == at(2)
+    story.observations.add_snapshot(StepId("take"), snapshot())
+    assert await seen("snapshots.take") == at(5)
+    assert await seen("execution.elapsed") == at(5)
+
+
+@virtual
 async def test_values_are_those_that_are_known_and_what_is_missing_is_left_out() -> None:
-    seen = Observations({"parameters.n": 3}, {P: SHAPE})
-    seen.add(look(P, 1, ok=True, value=5))
-    seen.add(look(P, 2, ok=False, value=7))
-    seen.add_outcome(StepId("step-one"), "done")
-    state = {ServiceName("shop-front"): {"order-book": {"total": 3}}}
-    seen.add_snapshot(
-        StepId("take"), Snapshot(id=SnapshotId(NEW.new()), taken_at=at(2), state=state)
-    )
+    story = Story(plan=plan(step("step-one")), fixed={"parameters.n": 3})
+    story.see(1, 5)
+    story.see(2, 7)
+    story.log(2, StepEnded(step=StepId("step-one"), outcome=Outcome.DONE))
+    story.observations.add_snapshot(StepId("take"), snapshot())
     names = [
         "parameters.n", "parameters.m", "probes.p.last.ok", "probes.p.last.none", "probes.p.mean",
-        "steps.step_one.outcome", "snapshots.take", "snapshots.other",
+        "steps.step_one.outcome", "snapshots.take", "snapshots.other", "execution.scenario",
+        "execution.seed",
     ]  # fmt: skip
 
-    assert seen.values(names, start=None) == {
+    assert story.observations.values(names) == {
         "parameters.n": 3, "probes.p.last.ok": False, "probes.p.mean": 6.0,
         "steps.step_one.outcome": "done",
         "snapshots.take": {"shop_front": {"order_book": {"total": 3}}},
+        "execution.scenario": "story", "execution.seed": 7,
     }  # fmt: skip
-    assert seen.values(["probes.p.mean"], start=at(2)) == {"probes.p.mean": 7.0}
+    values = story.observations.values
+    assert values(["probes.p.mean"], start=at(2)) == {"probes.p.mean": 7.0}
+    assert values(["probes.p.mean"], end=at(2)) == {"probes.p.mean": 5.0}
+
+
+@virtual
+async def test_figures_are_taken_of_a_window_as_it_opens_and_closes() -> None:
+    story = Story(plan=plan(step("load")))
+    names = [f"probes.p.{window}(load).max" for window in ("before", "during", "after")]
+
+    def figures(**sides: datetime) -> list[object]:
+        found = story.observations.values(names, **sides)
+        return [found.get(name) for name in names]
+
+    story.see(1, 1)
+    assert figures() == [None, None, None]
+    story.log(2, StepStarted(step=LOAD))
+    story.see(3, 3)
+    story.see(4, 4)
+    assert figures() == [1, 4, None]
+    assert figures(end=at(4)) == [1, 3, None]
+    story.log(5, StepEnded(step=LOAD, outcome=Outcome.DONE))
+    assert figures() == [1, 4, None]
+    story.see(5, 7)
+    assert figures(start=at(5)) == [1, 4, 7]
+
+
+@virtual
+async def test_a_window_that_is_over_is_seen_once_no_look_of_its_time_can_be_under_way() -> None:
+    story = Story(plan=plan(step("load"), probes=[probe(P, every_s=60, timeout_s=2)]))
+    story.log(2, StepStarted(step=LOAD))
+    story.see(3, 1)
+
+    def seen(now: float, window: str = "during(load)") -> datetime | None:
+        names = [f"probes.p.{window}.max"]
+        return story.observations.seen_at(names, at(9), now=at(now))
+
+    assert seen(9) is None
+    story.log(8, StepEnded(step=LOAD, outcome=Outcome.DONE))
+    assert seen(9) is None
+    assert seen(10) is None
+    assert seen(10.1) == at(10.1)
+    assert seen(10.1, "after(load)") is None
+    story.see(8, 1)
+    assert seen(9) == at(9)
+
+
+@pytest.mark.parametrize(
+    ("looks", "gap"),
+    [
+        ([], (0, 10)),
+        ([(0, 0), (3, 0), (6, 0), (9, 0)], None),
+        ([(0, 0), (3, 0), (6.1, 0), (9, 0)], (3, 3.1)),
+        ([(0, 0), (3, 3), (9, 0)], None),
+        ([(0, 0), (3, 2.9), (9, 0)], (5.9, 3.1)),
+        ([(-2, 5), (6, 0), (9, 0)], None),
+        ([(-2, 1), (3.5, 0), (6, 0), (9, 0)], (0, 3.5)),
+        ([(0, 0), (3, 0), (6, 0)], (6, 4)),
+        ([(0, 0), (3, 0), (6, 4)], None),
+        ([(0, 9), (3, 0), (10, 0)], None),
+    ],
+)
+def test_a_probe_that_did_not_look_for_more_than_three_of_its_intervals_leaves_a_gap(
+    looks: list[tuple[float, float]], gap: tuple[float, float] | None
+) -> None:
+    @virtual
+    async def story() -> None:
+        story = Story()
+        for second, took_s in looks:
+            story.see(second, 1, took_s=took_s)
+        for second in range(10):
+            story.see(second, 1, probe=Q)
+
+        names = ["parameters.n", "probes.q.max", "probes.p.max", "probes.p.last.ok"]
+        found = story.observations.gap(names, at(0), at(10))
+
+        expected = gap and Gap(probe=P, start=at(gap[0]), length=timedelta(seconds=gap[1]))
+        assert found == expected
+
+    story()
 
 
 @virtual
 async def test_each_news_wakes_those_who_wait() -> None:
-    seen, woken = Observations({}, {P: SHAPE}), list[int]()
+    story, woken = Story(plan=plan(step("load"))), list[int]()
 
     async def wait(number: int) -> None:
-        await seen.change()
+        await story.observations.change()
         woken.append(number)
 
-    async with anyio.create_task_group() as group:
-        for number in range(3):
-            group.start_soon(wait, number)
-        await anyio.sleep(1)
-        seen.add(look(P, 1))
+    async def all_woken(news: Callable[[], None]) -> list[int]:
+        woken.clear()
+        async with anyio.create_task_group() as group:
+            for number in range(3):
+                group.start_soon(wait, number)
+            await anyio.sleep(1)
+            news()
+        return sorted(woken)
 
-    assert sorted(woken) == [0, 1, 2]
+    assert await all_woken(lambda: story.see(1, 1)) == [0, 1, 2]
+    assert await all_woken(lambda: story.log(2, StepStarted(step=LOAD))) == [0, 1, 2]
+    take = partial(story.observations.add_snapshot, StepId("take"), snapshot())
+    assert await all_woken(take) == [0, 1, 2]
 
 
 def test_what_no_expression_knows_is_told_as_text() -> None:
-    assert as_fact([1, (None, Decimal("1.50")), {"a-b": at(0)}]) == (
-        1, (None, "1.50"), {"a_b": at(0)},
+    assert as_fact([1, (None, Decimal("1.50")), {"a-b": at(0)}, timedelta(seconds=2)]) == (
+        1, (None, "1.50"), {"a_b": at(0)}, timedelta(seconds=2),
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
 from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
 from test_coordination.domain.names import live_names, settled_names, settled_values
+from test_coordination.domain.plan import Plan
 from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.values import ExecutionId, Value, WorkerId
 
@@ -103,7 +104,8 @@ class Executions:
             worker=self._me,
         )
         run = _Run(recorder=Recorder(self._world.stores, record, Execution(id=record.id)))
-        runner = Runner(plan, self._hands(scenario, given, run.recorder), self._world.stores.live)
+        hands = self._hands(scenario, given, plan=plan, recorder=run.recorder)
+        runner = Runner(plan, hands, self._world.stores.live)
         self._busy.add(record.id)
         try:
             await self._world.stores.log.create(record)
@@ -115,7 +117,9 @@ class Executions:
         self._group.start_soon(self._run, run, runner)
         return record.id
 
-    def _hands(self, scenario: Scenario, given: Mapping[str, Value], recorder: Recorder) -> Hands:
+    def _hands(
+        self, scenario: Scenario, given: Mapping[str, Value], *, plan: Plan, recorder: Recorder
+    ) -> Hands:
         world = self._world
         topology = world.topology(doing=f"running {scenario.name!r}")
         probes = shapes(scenario, world.catalogue)
@@ -126,12 +130,18 @@ class Executions:
             mark=scenario.mark,
             services=frozenset(topology.services),
         )
+        observations = Observations(
+            settled_values(scenario.parameters, arguments, topology, {}),
+            probes,
+            plan=plan,
+            state=lambda: recorder.state,
+            clock=world.stores.clock,
+        )
+        recorder.tell(observations.refresh)
         bench = Bench(
             expressions=world.expressions,
             names={**settled, **live_names(scenario, probes, results(world.catalogue))},
-            observations=Observations(
-                settled_values(scenario.parameters, arguments, topology, {}), probes
-            ),
+            observations=observations,
             clock=world.stores.clock,
         )
         return Hands(

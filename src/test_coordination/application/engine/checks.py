@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,7 +11,8 @@ import anyio
 
 from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.recorder import Recorder
-from test_coordination.application.engine.trial import Look, Trial, plain
+from test_coordination.application.engine.trial import LATE, Look, Trial, plain
+from test_coordination.application.engine.vigil import Vigil
 from test_coordination.application.ports import Clock, Expressions, Program
 from test_coordination.domain.events import (
     CheckJudged,
@@ -29,6 +30,7 @@ from test_coordination.domain.expressions import (
     Names,
 )
 from test_coordination.domain.plan import PlannedCheck
+from test_coordination.domain.steps import Mode
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Finding, Phase, Severity
 
@@ -49,13 +51,25 @@ class Bench:
         expression = Expression(text=check.expression, mark=check.mark)
         return self.expressions.compile(expression, self.names, expected=Kind.BOOLEAN)
 
-    def look(self, program: Program, check: PlannedCheck, origin: datetime) -> Look | None:
-        """Return what the condition is now; None if nothing was seen since ``origin``."""
-        at = self.observations.seen_at(program.names, origin, now=self.clock.now())
+    def look(
+        self,
+        program: Program,
+        check: PlannedCheck,
+        origin: datetime,
+        *,
+        end: datetime | None = None,
+    ) -> Look | None:
+        """Return what the condition is now; None if nothing was seen since ``origin``.
+
+        Samples from ``end`` on, if it is given, do not count.
+        """
+        now = self.clock.now()
+        at = self.observations.seen_at(program.names, origin, now=now, end=end)
         if at is None:
             return None
-        start = origin if check.recent else None
-        return look_at(program, self.observations.values(program.names, start=start), at)
+        recent = check.recent or check.mode is not Mode.EVENTUALLY
+        start = origin if recent else None
+        return look_at(program, self.observations.values(program.names, start=start, end=end), at)
 
 
 def look_at(program: Program, values: Mapping[str, Fact], at: datetime) -> Look:
@@ -69,20 +83,95 @@ def look_at(program: Program, values: Mapping[str, Fact], at: datetime) -> Look:
 
 
 async def judged(
-    bench: Bench, check: PlannedCheck, *, origin: datetime, phase: Phase, step: StepId | None
+    bench: Bench,
+    check: PlannedCheck,
+    *,
+    origin: datetime,
+    phase: Phase,
+    step: StepId | None,
+    over: anyio.Event | None = None,
 ) -> Validation:
-    """Return the validation of ``check`` once it is certain; its time counts from ``origin``."""
+    """Return the validation of ``check`` once it is certain; its time counts from ``origin``.
+
+    A check that must always, or never, be true is looked at for its ``span``, or until the step
+    ``during`` is over, or, if it has neither, until ``over`` is set; see `Vigil` for what that
+    makes of it. Any other check that is told to end by ``over`` before it is certain is
+    inconclusive.
+    """
     program = bench.program(check)
-    trial = Trial(check=check, origin=origin)
+    over = over or anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_wake, bench, over)
+        if check.mode is Mode.EVENTUALLY:
+            begun = Trial(check=check, origin=origin)
+            trial, finding, early = await _tried(bench, program, begun, over=over)
+            now = bench.clock.now()
+            found = trial.validation(finding, now, phase=phase, step=step, early=early)
+        else:
+            watch = Vigil(check=check, origin=origin)
+            vigil = await _kept(bench, program, watch, over=over)
+            found = vigil.validation(bench.clock.now(), phase=phase, step=step)
+        group.cancel_scope.cancel()
+    return found
+
+
+async def _wake(bench: Bench, over: anyio.Event) -> None:
+    await over.wait()
+    bench.observations.refresh()
+
+
+async def _tried(
+    bench: Bench, program: Program, trial: Trial, *, over: anyio.Event
+) -> tuple[Trial, Finding, bool]:
+    """Return the trial at its end, its finding, and whether it was told to end before."""
     while True:
-        look = bench.look(program, check, origin)
+        look = bench.look(program, trial.check, trial.origin)
         if look is not None:
             trial = trial.see(look)
         now = bench.clock.now()
         finding = trial.finding(now)
         if finding is not None:
-            return trial.validation(finding, now, phase=phase, step=step)
+            return trial, finding, False
+        if over.is_set():
+            return trial, Finding.INCONCLUSIVE, True
         await _news(bench, trial.decided_by() - now)
+
+
+async def _kept(bench: Bench, program: Program, vigil: Vigil, *, over: anyio.Event) -> Vigil:
+    """Return the vigil at its end.
+
+    After that it waits, for ``LATE`` at most, for the looks that were begun before.
+    """
+    while True:
+        vigil = _timed(bench, vigil, over)
+        look = bench.look(program, vigil.check, vigil.origin, end=vigil.end)
+        if look is not None:
+            vigil = vigil.see(look)
+        if vigil.breach is not None:
+            return vigil
+        now, end = bench.clock.now(), vigil.end
+        if end is not None and now >= end:
+            seen = bench.observations.seen_at(program.names, end, now=now)
+            if seen is not None or now >= end + LATE:
+                gap = bench.observations.gap(program.names, vigil.origin, end)
+                return vigil.closed(gap)
+        await _news(bench, timedelta.max if end is None else end - now)
+
+
+def _timed(bench: Bench, vigil: Vigil, over: anyio.Event) -> Vigil:
+    """Return the vigil with its end, as far as that is known."""
+    check, now = vigil.check, bench.clock.now()
+    if vigil.end is not None and vigil.end <= now:
+        return vigil
+    end = None
+    if check.span is not None:
+        end = vigil.origin + check.span
+    elif check.during is not None:
+        end = bench.observations.ended_at(check.during)
+    if over.is_set() and (end is None or now < end):
+        endless = check.span is None and check.during is None
+        return replace(vigil, end=now, early=not endless)
+    return replace(vigil, end=end)
 
 
 async def _news(bench: Bench, left: timedelta) -> None:

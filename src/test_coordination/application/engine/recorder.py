@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,6 +54,7 @@ class Recorder:
         self._record = record
         self._turn = anyio.Lock()
         self._changed = anyio.Event()
+        self._listeners: list[Callable[[], None]] = []
         self._doubt: _Page | None = None
         self._patience = STORE_PATIENCE
 
@@ -71,6 +72,10 @@ class Recorder:
         with anyio.CancelScope(shield=True):
             async with self._turn:
                 await self._write(events)
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` each time that the state has changed."""
+        self._listeners.append(listener)
 
     async def change(self, seen: Execution, *, limit: timedelta | None) -> None:
         """Return when the state is another than ``seen``, or ``limit`` has passed."""
@@ -126,6 +131,8 @@ class Recorder:
         self.state, self._doubt = page.after, None
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+        for listener in self._listeners:
+            listener()
         self._stores.live.publish(self._record, page.after, page.entries)
 
     def _folded(self, events: Sequence[Event], now: datetime) -> _Page:

@@ -18,6 +18,8 @@ PATIENCE: Final = timedelta(seconds=10)
 LATE: Final = timedelta(seconds=3)
 """How long after the end of ``within`` a sample that was begun before it may still come in."""
 
+CUT_SHORT: Final = "it was told to end before its time was over, so it could not be judged"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -99,35 +101,28 @@ class Trial:
         return seen is not None and seen.truth is False
 
     def validation(
-        self, finding: Finding, now: datetime, *, phase: Phase, step: StepId | None
+        self,
+        finding: Finding,
+        now: datetime,
+        *,
+        phase: Phase,
+        step: StepId | None,
+        early: bool = False,
     ) -> Validation:
-        """Return the judgement to be recorded."""
-        measure = self.last.measure if self.last else None
-        observed = measure.observed if measure else None
-        return Validation(
-            check=self.check.id,
-            phase=phase,
-            finding=finding,
-            expression=self.check.expression,
-            severity=self.check.severity,
-            step=step,
-            after_fault=self.check.after_fault,
-            observed=plain(observed),
-            relation=measure.relation if measure else "",
-            limit=plain(measure.limit) if measure else None,
-            margin=margin(observed, measure.relation, measure.limit) if measure else None,
+        """Return the judgement to be recorded; ``early`` tells that its time was cut short."""
+        judgement = Judgement(
+            check=self.check, began_at=self.origin, ended_at=now, phase=phase, step=step
+        )
+        return judgement.validation(
+            finding,
+            self.last.measure if self.last else None,
+            reason=CUT_SHORT if early else self._reason(finding),
             took=self.since - self.origin if finding is Finding.HELD and self.since else None,
-            began_at=self.origin,
-            ended_at=now,
-            reason=self._reason(finding),
         )
 
     def _reason(self, finding: Finding) -> str:
         measure = self.last.measure if self.last else None
-        seen = self.check.expression
-        if measure is not None and measure.observed is not None:
-            seen = f"observed {as_text(measure.observed)}, expected {measure.relation} "
-            seen += as_text(measure.limit)
+        seen = seen_as(measure) or self.check.expression
         limit = "" if self.check.within is None else f" within {format_duration(self.check.within)}"
         held = f" for {format_duration(self.check.hold)}" if self.check.hold else ""
         if finding is Finding.HELD:
@@ -137,6 +132,55 @@ class Trial:
         if self.last is None or self.last.truth is not None:
             return f"nothing was sampled{limit or ' in time'}, so it could not be judged"
         return f"{self.last.reason or 'a value was missing'}, so it could not be judged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Which check is judged, over what time, and where in the execution."""
+
+    check: PlannedCheck
+    began_at: datetime
+    ended_at: datetime
+    phase: Phase
+    step: StepId | None
+
+    def validation(
+        self,
+        finding: Finding,
+        measure: Measure | None,
+        *,
+        reason: str,
+        took: timedelta | None = None,
+    ) -> Validation:
+        """Return what is to be recorded; ``measure`` is what tells best why."""
+        observed = measure.observed if measure else None
+        return Validation(
+            check=self.check.id,
+            phase=self.phase,
+            finding=finding,
+            expression=self.check.expression,
+            severity=self.check.severity,
+            weight=self.check.weight,
+            step=self.step,
+            after_fault=self.check.after_fault,
+            observed=plain(observed),
+            relation=measure.relation if measure else "",
+            limit=plain(measure.limit) if measure else None,
+            margin=margin(observed, measure.relation, measure.limit) if measure else None,
+            took=took,
+            began_at=self.began_at,
+            ended_at=self.ended_at,
+            reason=reason,
+        )
+
+
+def seen_as(measure: Measure | None) -> str:
+    """Return what was observed beside what was expected; empty if it was no comparison."""
+    if measure is None or measure.observed is None:
+        return ""
+    return f"observed {as_text(measure.observed)}, expected {measure.relation} " + as_text(
+        measure.limit
+    )
 
 
 def plain(value: Value) -> object:
