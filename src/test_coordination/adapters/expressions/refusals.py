@@ -22,6 +22,12 @@ class Refusal:
     line: int = 1
     column: int = 1
 
+    @classmethod
+    def at(cls, offset: int, source: str, *, code: str, text: str) -> Refusal:
+        """Return a refusal of what stands at ``offset`` of the expression ``source``."""
+        before = source[:offset].split("\n")
+        return cls(code=code, text=text, line=len(before), column=len(before[-1]) + 1)
+
     def about(self, expression: Expression) -> InvalidExpressionError:
         """Return the error to raise for ``expression``, placed as well as its mark allows."""
         mark, text = expression.mark, self.text
@@ -30,6 +36,14 @@ class Refusal:
         else:
             text = f"{text} (line {self.line}, column {self.column} of the expression)"
         return InvalidExpressionError(problem=Problem(mark=mark, code=self.code, text=text))
+
+
+class RefusedError(Exception):
+    """An expression is refused; never leaves this package."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
 
 
 SIGNATURES: Final = {function.name: function.signatures for function in CUSTOM}

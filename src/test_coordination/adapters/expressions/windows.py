@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from test_coordination.adapters.expressions.refusals import Refusal
+from test_coordination.adapters.expressions.refusals import Refusal, RefusedError
 from test_coordination.adapters.expressions.tokens import Sort, Token, tokens
 from test_coordination.domain.errors import suggestion
 from test_coordination.domain.expressions import Kind, Names
@@ -50,20 +50,13 @@ class Windowed:
         return path
 
 
-def replace_windows(text: str, names: Names) -> Windowed | Refusal:
-    """Return ``text`` with a name in the place of each window, or why a window is refused."""
-    try:
-        return _Rewriting(text=text, names=names, found=tokens(text)).done()
-    except _MistakeError as mistake:
-        return mistake.refusal
+def replace_windows(text: str, names: Names) -> Windowed:
+    """Return ``text`` with a name in the place of each window.
 
-
-class _MistakeError(Exception):
-    """A window is written wrongly; never leaves this module."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.text)
-        self.refusal = refusal
+    Raises:
+        RefusedError: a window is written wrongly, or is not one of a probe, step and figure.
+    """
+    return _Rewriting(text=text, names=names, found=tokens(text)).done()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -189,13 +182,8 @@ class _Rewriting:
 
     def _mistake(
         self, place: int, text: str, code: str = "expression.unknown_name"
-    ) -> _MistakeError:
-        start = self.found[place].start
-        line_start = self.text.rfind("\n", 0, start) + 1
-        line = self.text.count("\n", 0, start) + 1
-        return _MistakeError(
-            Refusal(code=code, text=text, line=line, column=start - line_start + 1)
-        )
+    ) -> RefusedError:
+        return RefusedError(Refusal.at(self.found[place].start, self.text, code=code, text=text))
 
 
 def _of_no_probe(path: Sequence[str], window: str) -> str:
