@@ -25,7 +25,7 @@ STEPS = "steps:\n  - wait: 1s\n"
 JARGON = re.compile(
     r"\bshould (?:be|match|have)|[Vv]alue error|[Ff]ield required|[Ee]xtra inputs|permitted"
     r"|valid (?:string|integer|dict|list|number|boolean)"
-    r"|\b(?:dict|str|int|float|bool|tuple|NoneType|None|True|False)\b"
+    r"|\b(?:dict|str|int(?!\()|float|bool|tuple|NoneType|None|True|False)\b"
     r"|pydantic|[Vv]alidation|_type\b|_parsing\b|Traceback|Error\b|object at 0x|timedelta"
     r"|expected <|undeclared|container"
 )

@@ -23,10 +23,14 @@ def read_with(
     kind: Parameterised | None,
     texts: Texts,
     names: Names,
+    discreet: bool = True,
 ) -> Parameters:
-    """Return the parameters at ``location``, a map, after ``kind`` has judged them."""
+    """Return the parameters at ``location``, a map, after ``kind`` has judged them.
+
+    Where they are ``discreet`` they may hold secrets.
+    """
     document.entries(location, "parameters, such as {grace: 2s},")
-    found, unknown = texts.values(location, names)
+    found, unknown = texts.values(location, names, discreet=discreet)
     if not isinstance(found, dict):
         return {}
     for problem in kind.problems(found, unknown=unknown) if kind else ():
@@ -59,7 +63,7 @@ def read_probe_parameters(
         text = f"{name!r} must be keys and values{short}, not {described(given)}"
         document.refuse(location, "wrong_type", text)
         return {}
-    found, unknown = texts.values(location, names)
+    found, unknown = texts.values(location, names, discreet=True)
     key = SHORT_FORMS[name]
     parameters = {key: found}
     for problem in kind.problems(parameters, unknown=frozenset((key, *path) for path in unknown)):

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from test_coordination.adapters.documents.backgrounds import write_out
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.forms import fill, not_supported
-from test_coordination.adapters.documents.scenario_forms import (
+from test_coordination.adapters.documents.identities import Identities
+from test_coordination.adapters.documents.step_forms import (
+    COMMON_FORMS,
     LATER_STEPS,
     STEP_FORMS,
     StepForm,
@@ -17,10 +20,10 @@ from test_coordination.adapters.documents.words import alternatives, enumerated,
 from test_coordination.domain.values import StepId
 
 STEPS_MAX: Final = 1_000
+GROUPS: Final = ("parallel", "sequence")
 
-_KEYS: Final = frozenset().union(
-    *(form.known_keys() | form.later for form in STEP_FORMS.values()), LATER_STEPS
-)
+_COMMON: Final = frozenset().union(*(form.known_keys() for form in COMMON_FORMS))
+_KEYS: Final = _COMMON.union(*(form.known_keys() for form in STEP_FORMS.values()), LATER_STEPS)
 _NO_ID: Final = StepId("")
 
 
@@ -47,8 +50,26 @@ class Draft:
 
 
 def read_drafts(document: Document, location: Location) -> tuple[Draft, ...]:
-    """Return the steps at ``location``, each with an id; the same id twice is refused."""
-    return _Ids(document).given(_Steps(document).read(location))
+    """Return the steps at ``location``; `named` gives them their ids."""
+    return _Steps(document).read(location)
+
+
+def named(drafts: tuple[Draft, ...], identities: Identities) -> tuple[Draft, ...]:
+    """Return ``drafts`` with an id for each; those that were written are taken already."""
+    places = {draft.location: place for place, draft in enumerate(every(drafts), start=1)}
+
+    def name(draft: Draft) -> Draft:
+        found = draft.form.id or identities.made_up(f"step-{places[draft.location]}")
+        inner = tuple(map(name, draft.inner))
+        return replace(draft, id=StepId(found), is_named=draft.form.id is not None, inner=inner)
+
+    return tuple(map(name, drafts))
+
+
+def every(drafts: Iterable[Draft]) -> Iterator[Draft]:
+    """Yield each step, a group before the steps in it."""
+    for draft in drafts:
+        yield from draft.walk()
 
 
 class _Steps:
@@ -74,8 +95,10 @@ class _Steps:
                 text = f"there are more than {STEPS_MAX} steps; split the scenario"
                 self._document.refuse(location, "too_many", text)
             return None
-        content = self._document.entries(location, "a step, such as {wait: 5s},")
-        if not isinstance(self._document.at(location), Mapping):
+        self._document.entries(location, "a step, such as {wait: 5s},")
+        write_out(self._document, location)
+        content = self._document.at(location)
+        if not isinstance(content, Mapping):
             return None
         kind, strange = self._kind(location, content)
         others = frozenset(STEP_FORMS.keys() - {kind})
@@ -83,8 +106,8 @@ class _Steps:
         skip = others | strange if kind else others | strange | (_KEYS - StepForm.known_keys())
         filled = fill(form, self._document, location, skip=skip)
         inner: tuple[Draft, ...] = ()
-        if kind == "parallel":
-            inner = self.read((*location, "parallel")) if content["parallel"] is not None else ()
+        if kind in GROUPS and content[kind] is not None:
+            inner = self.read((*location, kind))
         return Draft(location=location, kind=kind, form=filled, id=_NO_ID, inner=inner)
 
     def _kind(
@@ -109,45 +132,3 @@ class _Steps:
             text = f"a step needs the key that says what it does: {enumerated(STEP_FORMS)}"
             self._document.refuse(location, "no_kind", text)
         return first, strange | frozenset(later)
-
-
-class _Ids:
-    """Gives every step an id."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._taken: dict[str, Location] = {}
-        self._count = 0
-
-    def given(self, drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
-        for draft in every(drafts):
-            if draft.form.id is not None:
-                self._take(draft.form.id, (*draft.location, "id"))
-        return tuple(self._named(draft) for draft in drafts)
-
-    def _take(self, name: str, location: Location) -> None:
-        if (first := self._taken.get(name)) is None:
-            self._taken[name] = location
-            return
-        at = self._document.mark(first)
-        text = f"another step has the id {name!r} (at {at.line}:{at.column}); give this one its own"
-        self._document.refuse(location, "duplicate_id", text)
-
-    def _named(self, draft: Draft) -> Draft:
-        self._count += 1
-        name = draft.form.id or self._made_up()
-        inner = tuple(self._named(step) for step in draft.inner)
-        return replace(draft, id=StepId(name), is_named=draft.form.id is not None, inner=inner)
-
-    def _made_up(self) -> str:
-        name = f"step-{self._count}"
-        while name in self._taken:
-            name += "-again"
-        self._taken[name] = ()
-        return name
-
-
-def every(drafts: Iterable[Draft]) -> Iterator[Draft]:
-    """Yield each step, a group before the steps in it."""
-    for draft in drafts:
-        yield from draft.walk()

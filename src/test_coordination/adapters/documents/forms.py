@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeVar
@@ -32,13 +32,16 @@ class Form(BaseModel):
     """What a part of a document may hold; every field has a default, so that any may be left out.
 
     ``noun`` names the part in sentences; ``required`` says of each key that must be there what
-    it is for; ``later`` are keys that the language will have, but has not yet.
+    it is for; ``barred`` says of keys that parts like this one have why this one has not;
+    ``later`` are keys that the language will have, but has not yet. Each field has a description
+    for authors, and examples where they help.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     noun: ClassVar[str]
     required: ClassVar[Mapping[str, str]] = {}
+    barred: ClassVar[Mapping[str, str]] = {}
     later: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
@@ -97,6 +100,9 @@ def _refuse_key(form: type[Form], document: Document, location: Location) -> Non
     if key in form.known_keys():
         text = f"{key!r} has no value; write one, or leave the key out"
         document.refuse(location, "wrong_type", text, key=True)
+    elif key in form.barred:
+        text = f"{form.noun} has no {key!r}: {form.barred[str(key)]}"
+        document.refuse(location, "misplaced_key", text, key=True)
     elif key in form.later:
         document.refuse(location, "not_supported", not_supported(f"the key {key!r}"), key=True)
     else:
@@ -155,9 +161,9 @@ def _matching(pattern: re.Pattern[str], expected: str) -> Check:
     return check
 
 
-def choice(kinds: type[StrEnum]) -> BeforeValidator:
-    """Return the check for one of a few words."""
-    words = [kind.value for kind in kinds]
+def choice(kinds: type[StrEnum], *, but: Collection[StrEnum] = ()) -> BeforeValidator:
+    """Return the check for one of a few words, some of which may not be said here."""
+    words = [kind.value for kind in kinds if kind not in but]
 
     def check(value: object) -> object:
         if isinstance(value, str) and value in words:

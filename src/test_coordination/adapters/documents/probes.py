@@ -60,8 +60,9 @@ class _Probes:
             text = f"{shown(name)} is no name of a probe; write {WORD_EXPECTED}"
             self._document.refuse(location, "bad_name", text, key=True)
         content = self._document.entries(location, "a probe, such as {http: GET http://…},")
-        kind = self._kind(location, content) if content else ""
-        strange = content.keys() - self._kinds.keys() - ProbeForm.known_keys()
+        beside = ProbeForm.known_keys()
+        kind = probe_kind(self._document, location, self._kinds, beside=beside) if content else ""
+        strange = content.keys() - self._kinds.keys() - beside
         skip = frozenset(content.keys() & self._kinds.keys()) | (frozenset() if kind else strange)
         form = fill(ProbeForm, self._document, location, skip=skip)
         every = self._texts.moment((*location, "every"), form.every, self._names)
@@ -84,22 +85,32 @@ class _Probes:
             timeout=timeout or None,
         )
 
-    def _kind(self, location: Location, content: Mapping[str, object]) -> str:
-        """Return the kind that a probe is of; empty if it is of none that is known."""
-        first, *more = [key for key in content if key in self._kinds] or [""]
-        strange = [
-            key for key in content if key not in self._kinds and key not in ProbeForm.known_keys()
-        ]
-        if not first and strange:
-            text = f"no kind of probe is named {shown(strange[0])}; "
-            hint = alternatives(strange[0], [*self._kinds, *ProbeForm.known_keys()])
-            self._document.refuse((*location, strange[0]), "unknown_probe", text + hint, key=True)
-        elif not first:
-            kinds = enumerated(sorted(self._kinds)) if self._kinds else "which there are none of"
-            text = f"a probe needs the key that says what it looks at: {kinds}"
-            self._document.refuse(location, "no_kind", text)
-        for key in more:
-            text = f"a probe is of one kind, and this one is {first!r} already; "
-            text += f"put {key!r} into a probe of its own"
-            self._document.refuse((*location, key), "two_kinds", text, key=True)
-        return first
+
+def probe_kind(
+    document: Document,
+    location: Location,
+    kinds: Mapping[str, ProbeKind],
+    *,
+    beside: frozenset[str] = frozenset(),
+) -> str:
+    """Return the kind of the probe at ``location``, a map; empty if it is of none that is known.
+
+    The keys that may stand ``beside`` that of the kind are somebody else's to judge.
+    """
+    content = document.at(location)
+    assert isinstance(content, Mapping), "what is no map is refused before"
+    first, *more = [str(key) for key in content if key in kinds] or [""]
+    strange = [key for key in content if key not in kinds and key not in beside]
+    if not first and strange:
+        text = f"no kind of probe is named {shown(strange[0])}; "
+        hint = alternatives(strange[0], [*kinds, *beside])
+        document.refuse((*location, strange[0]), "unknown_probe", text + hint, key=True)
+    elif not first:
+        known = enumerated(sorted(kinds)) if kinds else "which there are none of"
+        text = f"a probe needs the key that says what it looks at: {known}"
+        document.refuse(location, "no_kind", text)
+    for key in more:
+        text = f"a probe is of one kind, and this one is {first!r} already; "
+        text += f"put {key!r} into a probe of its own"
+        document.refuse((*location, key), "two_kinds", text, key=True)
+    return first

@@ -32,29 +32,50 @@ _QUOTED: Final = re.compile(
 
 
 class Texts:
-    """Reads texts at places of one document, and notes there what is wrong with them."""
+    """Reads texts at places of one document, and notes there what is wrong with them.
 
-    def __init__(self, document: Document, expressions: Expressions) -> None:
+    Expressions are checked against the names that are given, which hold those of secrets.
+    """
+
+    def __init__(
+        self, document: Document, expressions: Expressions, *, secrets: Names | None = None
+    ) -> None:
+        """Read texts in which the names of ``secrets`` stand for values that nobody may see."""
         self._document = document
         self._expressions = expressions
+        self._secrets = frozenset(secrets or ())
 
-    def text(self, location: Location, text: str, names: Names, *, kind: Kind) -> Text:
-        """Return ``text``, found at ``location``; one that is an expression must be of ``kind``."""
+    def text(
+        self, location: Location, text: str, names: Names, *, kind: Kind, discreet: bool = False
+    ) -> Text:
+        """Return ``text``, found at ``location``; one that is an expression must be of ``kind``.
+
+        Where the text is ``discreet`` it may hold a secret, alone or inside it.
+        """
         try:
             found = parse_text(text, self._document.mark(location))
         except InvalidExpressionError as error:
             self._document.add(error.problem)
             return text
-        if isinstance(found, Expression):
-            self._check(found, names, kind)
-        elif not isinstance(found, str):
-            for part in found.parts:
-                if isinstance(part, Expression):
-                    self._check(part, names, Kind.ANY)
+        parts = () if isinstance(found, str | Expression) else found.parts
+        for part in (found, *parts):
+            if isinstance(part, Expression) and not (discreet and part.text in self._secrets):
+                self._check(part, names, kind if part is found else Kind.ANY)
         return found
 
     def condition(self, location: Location, text: str, names: Names) -> Expression | None:
         """Return the condition that ``text`` states; None if it is none at all."""
+        found = self.statement(location, text)
+        if found is not None:
+            self.judge(found, names)
+        return found
+
+    def judge(self, condition: Expression, names: Names) -> None:
+        """Check a condition against the names that it may use; see `statement`."""
+        self._check(condition, names, Kind.BOOLEAN)
+
+    def statement(self, location: Location, text: str) -> Expression | None:
+        """Return the condition that ``text`` states, to be judged once all names are known."""
         if text.lstrip().startswith("${{"):
             said = "a condition is an expression already; leave out '${{' and '}}'"
             self._document.refuse(location, "bad_condition", said)
@@ -62,12 +83,10 @@ class Texts:
         mark = self._document.mark(location)
         indent = len(text) - len(text.lstrip())
         try:
-            found = Expression(text=text.strip(), mark=replace(mark, column=mark.column + indent))
+            return Expression(text=text.strip(), mark=replace(mark, column=mark.column + indent))
         except InvalidExpressionError as error:
             self._document.add(error.problem)
             return None
-        self._check(found, names, Kind.BOOLEAN)
-        return found
 
     def moment(self, location: Location, text: str, names: Names) -> Moment | None:
         """Return the duration that ``text`` is or will be; None if it cannot be one."""
@@ -83,21 +102,29 @@ class Texts:
             self._document.refuse(location, "bad_duration", said)
         return value
 
-    def values(self, location: Location, names: Names) -> tuple[object, frozenset[Location]]:
-        """Return what stands at ``location`` with expressions, and the paths to those."""
-        return self._values(location, (), names)
+    def values(
+        self, location: Location, names: Names, *, discreet: bool = False
+    ) -> tuple[object, frozenset[Location]]:
+        """Return what stands at ``location`` with expressions, and the paths to those.
+
+        Where the values are ``discreet`` they may hold secrets.
+        """
+        return self._values(location, (), names, discreet=discreet)
 
     def _values(
-        self, location: Location, path: Location, names: Names
+        self, location: Location, path: Location, names: Names, *, discreet: bool
     ) -> tuple[object, frozenset[Location]]:
         found = self._document.at(location)
         if isinstance(found, str):
-            value = self.text(location, found, names, kind=Kind.ANY)
+            value = self.text(location, found, names, kind=Kind.ANY, discreet=discreet)
             return value, frozenset() if isinstance(value, str) else frozenset({path})
         if not isinstance(found, Mapping | list):
             return found, frozenset()
         keys = list(found) if isinstance(found, Mapping) else list(range(len(found)))
-        inner = {key: self._values((*location, key), (*path, key), names) for key in keys}
+        inner = {
+            key: self._values((*location, key), (*path, key), names, discreet=discreet)
+            for key in keys
+        }
         unknown = frozenset().union(*(paths for _, paths in inner.values()))
         if isinstance(found, Mapping):
             return {key: value for key, (value, _) in inner.items()}, unknown
@@ -107,10 +134,22 @@ class Texts:
         if (problem := _dashed(expression, _QUOTED)) is not None:
             self._document.add(problem)
             return
+        if expression.text in self._secrets:
+            self._refuse_secret(expression, expression.text)
+            return
         try:
-            self._expressions.compile(expression, names, expected=kind)
+            program = self._expressions.compile(expression, names, expected=kind)
         except InvalidExpressionError as error:
             self._document.add(_dashed(expression, _SUBTRACTED) or error.problem)
+            return
+        for name in sorted(program.names & self._secrets):
+            self._refuse_secret(expression, name)
+
+    def _refuse_secret(self, expression: Expression, name: str) -> None:
+        text = f"{name} is a secret: it may be used only in the parameters of faults, actions and "
+        text += f"probes, as ${{{{ {name} }}}}, alone or inside a text, so that nothing that is "
+        text += "computed from it is ever stored or shown; take it out"
+        self._document.refuse_at(expression.mark, "secret", text)
 
 
 def _dashed(expression: Expression, pattern: re.Pattern[str]) -> Problem | None:

@@ -1,0 +1,187 @@
+"""What single values of a scenario may be: whole numbers, shares, verdicts, references."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator
+
+from test_coordination.adapters.documents.forms import choice, is_name, moment, refusal
+from test_coordination.adapters.documents.words import (
+    alternatives,
+    described,
+    enumerated,
+)
+from test_coordination.domain.steps import HOLD_MAX, Otherwise
+from test_coordination.domain.verdicts import Severity, Verdict
+
+TIME_MIN: Final = timedelta(milliseconds=1)
+PERCENT_MAX: Final = 100
+SEED_MAX: Final = 2**63 - 1
+REFERENCE_EXPECTED: Final = "the name of a scenario, such as restart or, of a version, restart@3"
+
+_NONE: Final = timedelta(0)
+_SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)%")
+_REFERENCE: Final = re.compile(r"(?P<name>[^@]*)(?:@(?P<version>[1-9]\d{0,8}))?")
+
+
+def share(value: object) -> float | None:
+    """Return how many percent ``value`` is, such as ``50%`` or 50; None if it is no share."""
+    if isinstance(value, str):
+        found = _SHARE.fullmatch(value)
+        return float(found[1]) if found else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def split_reference(text: str) -> tuple[str, int | None] | None:
+    """Return the name and the version that ``text`` refers to; None if it is no reference."""
+    found = _REFERENCE.fullmatch(text)
+    if found is None or not is_name(found["name"]):
+        return None
+    return found["name"], int(found["version"]) if found["version"] else None
+
+
+def whole(low: int, high: int) -> BeforeValidator:
+    """Return the check for a whole number within bounds."""
+
+    def check(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise refusal("wrong_type", f"a whole number, not {described(value)}")
+        if not low <= value <= high:
+            said = f"a whole number from {low} to {high}, not {described(value)}"
+            raise refusal("out_of_range", said)
+        return value
+
+    return BeforeValidator(check)
+
+
+def percentage(*, above: float | None = None, below: float | None = None) -> BeforeValidator:
+    """Return the check for a share from 0 to 100; ``above`` and ``below`` are not allowed."""
+    least = f"more than {above:g}%" if above is not None else "at least 0%"
+    most = f"less than {below:g}%" if below is not None else f"at most {PERCENT_MAX}%"
+
+    def check(value: object) -> object:
+        found = share(value)
+        if found is None:
+            raise refusal("wrong_type", f"a share such as 50%, not {described(value)}")
+        low = found > above if above is not None else found >= 0
+        high = found < below if below is not None else found <= PERCENT_MAX
+        if not (low and high):
+            raise refusal("out_of_range", f"{least} and {most}, not {found:g}%")
+        return found
+
+    return BeforeValidator(check)
+
+
+def number(*, above: float | None = None, least: float | None = None) -> BeforeValidator:
+    """Return the check for a finite number that is more than, or at least, so much."""
+    bound = f"more than {above:g}" if above is not None else f"at least {least:g}"
+
+    def check(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise refusal("wrong_type", f"a number, not {described(value)}")
+        fits = value > above if above is not None else least is None or value >= least
+        if not fits or not _is_finite(value):
+            raise refusal("out_of_range", f"a number of {bound}, not {described(value)}")
+        return float(value)
+
+    return BeforeValidator(check)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _verdicts(value: object) -> object:
+    words = [verdict.value for verdict in Verdict]
+    found = []
+    for one in value if isinstance(value, list) else [value]:
+        if not isinstance(one, str) or one not in words:
+            hint = f"; {alternatives(one, words)}" if isinstance(one, str) else ""
+            said = f"{enumerated(words)}, or a list of these, not {described(one)}{hint}"
+            raise refusal("unknown_value", said)
+        found.append(Verdict(one))
+    if not found:
+        raise refusal("empty", f"one verdict at least, of {enumerated(words)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _reference(value: object) -> object:
+    if isinstance(value, str) and split_reference(value) is not None:
+        return value
+    raise refusal("bad_name", f"{REFERENCE_EXPECTED}, not {described(value)}")
+
+
+def _title(value: object) -> object:
+    if not isinstance(value, str):
+        hint = "; put it in quotes" if isinstance(value, int | float) else ""
+        raise refusal("wrong_type", f"a text, not {described(value)}{hint}")
+    if "${{" in value:
+        raise refusal("bad_title", "plain text: expressions are not filled in here; write it out")
+    return value
+
+
+def _condition(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    raise refusal("wrong_type", f"a condition, such as parameters.quick, not {described(value)}")
+
+
+def either(text: BeforeValidator, *, keys: str) -> BeforeValidator:
+    """Return the check for what ``text`` checks, or for keys and values, such as ``keys``."""
+
+    def check(value: object) -> object:
+        if isinstance(value, Mapping):
+            return value
+        if value is not None and not isinstance(value, str | int | float):
+            said = f"one value, or keys and values such as {keys}, not {described(value)}"
+            raise refusal("wrong_type", said)
+        return text.func(value)  # type: ignore[call-arg]  # ours take one argument
+
+    return BeforeValidator(check)
+
+
+def _true_or_time(value: object) -> object:
+    if value is True:
+        return value
+    if value is False:
+        raise refusal("wrong_type", "true, or how long, such as 30s; or leave the key out")
+    return _LONG.func(value)  # type: ignore[call-arg]  # ours takes one argument
+
+
+def _flag_or_keys(value: object) -> object:
+    if isinstance(value, bool | Mapping):
+        return value
+    said = (
+        f"true or false, or the step itself, such as {{action: http.post}}, not {described(value)}"
+    )
+    raise refusal("wrong_type", said)
+
+
+_LONG: Final = moment(_NONE, HOLD_MAX)
+
+LongTime = Annotated[str, _LONG]
+"""A duration of more than 0s and at most `HOLD_MAX`, or an expression for one."""
+Title = Annotated[str, BeforeValidator(_title)]
+Condition = Annotated[str, BeforeValidator(_condition)]
+Severities = Annotated[Severity, choice(Severity)]
+Verdicts = Annotated[tuple[Verdict, ...], BeforeValidator(_verdicts)]
+ScenarioName = Annotated[str, BeforeValidator(_reference)]
+Seed = Annotated[int, whole(-SEED_MAX - 1, SEED_MAX)]
+TimeOrKeys = Annotated[object, either(_LONG, keys="{until: …, within: 1m}")]
+TrueOrTime = Annotated[object, BeforeValidator(_true_or_time)]
+FlagOrKeys = Annotated[object, BeforeValidator(_flag_or_keys)]
+AnyOtherwise = Annotated[Otherwise, choice(Otherwise)]
+FailOrSkip = Annotated[Otherwise, choice(Otherwise, but=(Otherwise.CONTINUE,))]
+Weight = Annotated[float, number(above=0)]
