@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from support.engine_lab import EXPRESSIONS, Lab, document, topology
-from test_coordination.application.resolve import Resolver
+from test_coordination.adapters.documents.scenario import ScenarioReader
+from test_coordination.application.planning.resolver import Resolver
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.plan import Plan, Stage
 from test_coordination.domain.values import StepId, Value
@@ -57,7 +58,7 @@ steps:
 
 def plan(text: str, given: Mapping[str, Value] | None = None) -> Plan:
     catalogue = Lab().kit.catalogue()
-    scenario = Lab().world().reader.read(text, file="s.yaml")
+    scenario = ScenarioReader(catalogue, EXPRESSIONS).read(text, file="s.yaml")
     resolver = Resolver(catalogue=catalogue, expressions=EXPRESSIONS, topology=topology())
     return resolver.plan(scenario, given or {})
 

@@ -19,8 +19,8 @@ from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.steps import LOST, Hands
+from test_coordination.application.planning.known import results, shapes
 from test_coordination.application.ports import ExecutionRecord
-from test_coordination.application.resolve import results, shapes
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.world import World
 from test_coordination.domain.arguments import bind

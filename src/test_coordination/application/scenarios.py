@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from test_coordination.application.ports import StoredScenario
-from test_coordination.application.resolve import Resolver
+from test_coordination.application.planning.resolver import Resolver
 from test_coordination.application.world import World
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.scenario import Scenario
