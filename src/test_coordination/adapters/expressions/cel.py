@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
 from cel_expr_python import cel
 
-from test_coordination.adapters.expressions.compiling import (
-    Code,
-    Declared,
-    code_of,
-    environment,
-)
+from test_coordination.adapters.expressions.compiling import Code, code_of
 from test_coordination.adapters.expressions.conversion import (
     Encoder,
     UnfitValueError,
@@ -33,7 +28,6 @@ from test_coordination.domain.expressions import (
 )
 from test_coordination.domain.values import Value
 
-ENVIRONMENTS_KEPT: Final = 64
 PROGRAMS_KEPT: Final = 4_096
 
 _ERROR: Final = cel.Type.ERROR
@@ -148,9 +142,8 @@ class CelExpressions:
     """
 
     def __init__(self) -> None:
-        self._environment = lru_cache(ENVIRONMENTS_KEPT)(environment)
-        self._last: tuple[Names, Declared] | None = None
-        self._code = lru_cache(PROGRAMS_KEPT)(self._compiled)
+        self._last: _Scope | None = None
+        self._code = lru_cache(PROGRAMS_KEPT)(_compiled)
 
     def compile(self, expression: Expression, names: Names, *, expected: Kind) -> CelProgram:
         """Return ``expression`` ready to be evaluated, given that ``names`` will be known.
@@ -162,22 +155,31 @@ class CelExpressions:
             InvalidExpressionError: it is no CEL, uses an unknown name, mixes types, does not
                 give the ``expected`` kind, or could take too long.
         """
-        code = self._code(expression.text, self._declared(names), expected)
+        code = self._code(expression.text, self._scoped(names), expected)
         if isinstance(code, Refusal):
             raise code.about(expression)
         return CelProgram(expression=expression, expected=expected, code=code)
 
-    def _declared(self, names: Names) -> Declared:
+    def _scoped(self, names: Names) -> _Scope:
         """Return ``names`` as a key; a scenario's checks all come with the same thousands."""
-        if self._last is None or self._last[0] is not names:
-            self._last = (names, frozenset(names.items()))
-        return self._last[1]
+        if self._last is None or self._last.names is not names:
+            self._last = _Scope(names=names, items=frozenset(names.items()))
+        return self._last
 
-    def _compiled(self, text: str, declared: Declared, expected: Kind) -> Code | Refusal:
-        try:
-            return code_of(text, declared, expected, environment_for=self._environment)
-        except RefusedError as error:
-            return error.refusal
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scope:
+    """Names, and what they are told apart from others by."""
+
+    names: Names = field(compare=False)
+    items: frozenset[tuple[str, Kind]]
+
+
+def _compiled(text: str, scope: _Scope, expected: Kind) -> Code | Refusal:
+    try:
+        return code_of(text, scope.names, expected)
+    except RefusedError as error:
+        return error.refusal
 
 
 _CAUSES: Final = {

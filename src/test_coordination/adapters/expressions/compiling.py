@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from cel_expr_python import cel
 
@@ -15,12 +15,10 @@ from test_coordination.adapters.expressions.mixing import unmixed
 from test_coordination.adapters.expressions.presence import asked_of_a_name
 from test_coordination.adapters.expressions.refusals import Refusal, RefusedError, retell
 from test_coordination.adapters.expressions.syntax import Form, Node, Syntax, read_syntax
+from test_coordination.adapters.expressions.tokens import Sort, tokens
 from test_coordination.adapters.expressions.windows import Windowed, replace_windows
 from test_coordination.adapters.expressions.zones import bad_zone
 from test_coordination.domain.expressions import Kind, Names
-
-Declared: TypeAlias = frozenset[tuple[str, Kind]]
-"""Names and their kinds, in a form that can be remembered by."""
 
 # Each comparison, and how it reads from the other side.
 MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -66,26 +64,25 @@ class Code:
     sides: tuple[Any, str, Any] | None
 
 
-def code_of(
-    text: str, declared: Declared, expected: Kind, *, environment_for: Callable[[Declared], Any]
-) -> Code:
-    """Return the code of ``text``; ``environment_for`` is `environment`, or remembers what it gave.
+def code_of(text: str, names: Names, expected: Kind) -> Code:
+    """Return the code of ``text``.
 
     Raises:
         RefusedError: see `CelExpressions.compile`.
     """
     _check_unicode(text)
-    names = dict(declared)
     windowed = replace_windows(text, names)
-    known = {**names, **windowed.kinds}
-    _check_presence(text, windowed, known)
-    inside = environment_for(declared.union(windowed.kinds.items()))
+    spoken = _spoken(windowed, names)
+    _check_presence(text, windowed, spoken)
+    # Only the names that it speaks of are declared, as declaring thousands takes long.
+    variables = {name: _TYPES[kind] for name, kind in spoken.items()}
+    environment = cel.NewEnv(variables=variables, functions=_DECLARATIONS)
     try:
-        program = _checked(inside, windowed.text)
+        program = _checked(environment, windowed.text)
         syntax = read_syntax(program.serialize())
     except RuntimeError as error:
         raise RefusedError(retell(str(error), text, names)) from None
-    scalars = _scalars(known)
+    scalars = _scalars(spoken)
     if (why := excess(syntax.root, scalars=scalars)) is not None:
         raise RefusedError(Refusal(code="expression.too_costly", text=why))
     if (why := bad_zone(syntax.root)) is not None:
@@ -93,19 +90,31 @@ def code_of(
     _check_type(program.return_type().name(), expected)
     return Code(
         program=program,
-        names={windowed.named(name): known[name] for name in _names(syntax.root, known)},
+        names={windowed.named(name): spoken[name] for name in _names(syntax.root, spoken)},
         spelled={named: name for name, named in windowed.canonical.items()},
         paths=frozenset(map(windowed.named, filter(None, map(_path, syntax.root.walk())))),
         limits=limits(syntax.root, scalars=scalars),
-        sides=_sides(inside, syntax, known),
+        sides=_sides(environment, syntax, spoken),
     )
 
 
-def environment(declared: Declared) -> Any:
-    """Return where expressions that use the ``declared`` names are checked and run."""
-    return cel.NewEnv(
-        variables={name: _TYPES[kind] for name, kind in declared}, functions=_DECLARATIONS
-    )
+def _spoken(windowed: Windowed, names: Names) -> Names:
+    """Return the names that the expression may speak of, windows among them."""
+    known = {**names, **windowed.kinds} if windowed.kinds else names
+    return {path: known[path] for path in _dotted(windowed.text) if path in known}
+
+
+def _dotted(text: str) -> Iterator[str]:
+    """Yield each dotted path in ``text``, and each that it begins with."""
+    path = before = ""
+    for token in tokens(text):
+        if token.sort is Sort.WORD:
+            word = token.text.strip("`")
+            path = f"{path}.{word}" if path and before == "." else word
+            yield path
+        elif token.text != ".":
+            path = ""
+        before = token.text
 
 
 def _checked(environment: Any, text: str) -> Any:
@@ -129,8 +138,8 @@ def _check_unicode(text: str) -> None:
         raise RefusedError(refusal) from None
 
 
-def _check_presence(text: str, windowed: Windowed, known: Names) -> None:
-    if (asked := asked_of_a_name(windowed.text, known)) is None:
+def _check_presence(text: str, windowed: Windowed, names: Names) -> None:
+    if (asked := asked_of_a_name(windowed.text, names)) is None:
         return
     token, name = asked
     said = (

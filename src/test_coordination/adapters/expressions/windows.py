@@ -109,15 +109,14 @@ class _Rewriting:
         return path
 
     def _probe(self, place: int) -> str:
-        probe = self.found[place - 2].text.strip("`")
-        known = frozenset(name.split(".")[1] for name in self.names if name.startswith("probes."))
-        if probe not in known:
-            text = f"no probe is named {probe!r}; {suggestion(probe, known)}"
+        probe, window = self.found[place - 2].text.strip("`"), self.found[place].text
+        if not self._known_figure(place, probe) and not self._below(probe, ""):
+            known = {name.split(".")[1] for name in self.names if name.startswith("probes.")}
+            text = f"no probe is named {probe!r}; {suggestion(probe, frozenset(known))}"
             raise self._mistake(place - 2, text)
-        window = self.found[place].text
         if window in WINDOWS:
             return probe
-        if self._begins(probe, window):
+        if self._below(probe, window):
             text = f"{window!r} is a figure, not a function; write probes.{probe}.{window}"
         else:
             text = f"no window is named {window!r}; {suggestion(window, frozenset(WINDOWS))}"
@@ -138,28 +137,36 @@ class _Rewriting:
         return step
 
     def _figure(self, place: int, probe: str) -> str:
+        if figure := self._known_figure(place, probe):
+            return figure
+        parts, window = self._parts(place), self.found[place].text
+        if not parts:
+            figures = _some(self._below(probe, ""))
+            text = f"{window!r} selects samples; a figure of them has to follow: {figures}"
+            raise self._mistake(place, text)
+        if below := self._below(probe, parts[0]):
+            text = f"{parts[0]!r} is a group of values; name one of them: {_some(below)}"
+        else:
+            said = suggestion(".".join(parts), self._below(probe, ""))
+            text = f"the probe {probe!r} has no figure {'.'.join(parts)!r}; {said}"
+        raise self._mistake(place + 5, text)
+
+    def _parts(self, place: int) -> list[str]:
+        """Return what is asked of the window at ``place``, field of field."""
         parts: list[str] = []
         at = place + 4
         while self._at(at) == "." and at + 1 < len(self.found):
             parts.append(self.found[at + 1].text.strip("`"))
             at += 2
-        for length in range(len(parts), 0, -1):
-            figure = ".".join(parts[:length])
-            if f"probes.{probe}.{figure}" in self.names:
-                return figure
-        figures = self._begins(probe, "")
-        if not parts:
-            window = self.found[place].text
-            text = f"{window!r} selects samples; a figure of them has to follow: {_some(figures)}"
-            raise self._mistake(place, text)
-        if below := self._begins(probe, parts[0]):
-            text = f"{parts[0]!r} is a group of values; name one of them: {_some(below)}"
-        else:
-            said = suggestion(".".join(parts), figures)
-            text = f"the probe {probe!r} has no figure {'.'.join(parts)!r}; {said}"
-        raise self._mistake(place + 5, text)
+        return parts
 
-    def _begins(self, probe: str, part: str) -> frozenset[str]:
+    def _known_figure(self, place: int, probe: str) -> str:
+        """Return the longest figure of ``probe`` that is asked of the window; empty if none is."""
+        parts = self._parts(place)
+        figures = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        return next((each for each in figures if f"probes.{probe}.{each}" in self.names), "")
+
+    def _below(self, probe: str, part: str) -> frozenset[str]:
         """Return the figures of ``probe`` that are ``part`` or below it; all if it is empty."""
         start = f"probes.{probe}."
         figures = (name[len(start) :] for name in self.names if name.startswith(start))
