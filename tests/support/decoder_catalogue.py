@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from test_coordination.adapters.parameters import Duration, Parameters, problems
+from test_coordination.adapters.shapes import model_shape
 from test_coordination.application.capabilities import (
     Catalogue,
     ParameterProblem,
@@ -82,6 +83,9 @@ class Entry:
         unknown: frozenset[tuple[str | int, ...]] = frozenset(),
     ) -> Sequence[ParameterProblem]:
         return problems(self.model, parameters, unknown)
+
+    def schema(self) -> Mapping[str, object]:
+        return model_shape(self.model)
 
     async def arm(
         self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]

@@ -87,6 +87,9 @@ class Told:
             return []
         return [ParameterProblem(path=("bad",), text="nobody wants this")]
 
+    def schema(self) -> Mapping[str, object]:
+        return {"type": "object", "not": {"required": ["bad"]}}
+
 
 class SwitchFault(Told):
     """Switches a service off; it can be told what goes wrong, and counts its tries."""

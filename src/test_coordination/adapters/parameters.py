@@ -6,11 +6,28 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
+from test_coordination.adapters.shapes import (
+    BOUNDS,
+    DURATION,
+    TYPE,
+    Shape,
+    model_shape,
+    shown_as,
+    span,
+)
 from test_coordination.application.capabilities import ParameterProblem
 from test_coordination.domain.errors import CoordinationError, suggestion
 from test_coordination.domain.topology import Topology
@@ -23,7 +40,19 @@ PORT_DEFAULT: Final = 80
 _URL: Final = re.compile(
     r"http://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d{1,5}))?(?:[/?][!-\[\]-~]*)?"
 )
+URL_SHAPE: Final[Shape] = {
+    "type": "string",
+    "pattern": f"^{re.sub('[?]P<[a-z]+>', '', _URL.pattern)}$",
+    TYPE: "URL",
+}
 _STATUSES: Final = re.compile(r"([1-5]\d\d)(?:\.\.([1-5]\d\d))?")
+_STATUS_SHAPE: Final[Shape] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"type": "string", "pattern": r"^[1-5][0-9]{2}(?:\.\.[1-5][0-9]{2})?$"},
+    ],
+    TYPE: "status, or range of these",
+}
 _EXPECTED: Final[Mapping[str, str]] = {
     "bool": "true or false",
     "dict": "a map",
@@ -48,6 +77,22 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class Typed:
+    """What takes the parameters of a ``model``; the base of faults, actions and probes."""
+
+    model: ClassVar[type[Parameters]]
+
+    def problems(
+        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
+    ) -> Sequence[ParameterProblem]:
+        """See `Parameterised.problems`."""
+        return problems(self.model, parameters, unknown)
+
+    def schema(self) -> Mapping[str, object]:
+        """See `Parameterised.schema`."""
+        return model_shape(self.model)
+
+
 P = TypeVar("P", bound=Parameters)
 
 
@@ -70,8 +115,22 @@ def _duration(value: object) -> object:
     return read
 
 
-Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str)]
+Duration: TypeAlias = Annotated[
+    timedelta, BeforeValidator(_duration, json_schema_input_type=shown_as(DURATION))
+]
 """A length of time, written as the product writes it; `bounds` narrows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded(AfterValidator):
+    """A check that says in words what it admits."""
+
+    words: str
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(core), BOUNDS: self.words}
 
 
 def bounds(
@@ -79,7 +138,7 @@ def bounds(
     above: timedelta | None = None,
     least: timedelta | None = None,
     most: timedelta | None = None,
-) -> AfterValidator:
+) -> Bounded:
     """Return the annotation that keeps a `Duration` above, at least, or at most so long."""
 
     def check(value: timedelta) -> timedelta:
@@ -94,7 +153,7 @@ def bounds(
             raise PydanticCustomError("expected", "{expected}", {"expected": expected})
         return value
 
-    return AfterValidator(check)
+    return Bounded(check, span(above=above, least=least, most=most))
 
 
 def _statuses(value: object) -> object:
@@ -106,7 +165,9 @@ def _statuses(value: object) -> object:
 
 
 Statuses: TypeAlias = Annotated[
-    str, BeforeValidator(_statuses, json_schema_input_type=int | str), Field(validate_default=True)
+    str,
+    BeforeValidator(_statuses, json_schema_input_type=shown_as(_STATUS_SHAPE)),
+    Field(validate_default=True),
 ]
 """Statuses of HTTP that are well; `is_among` reads it."""
 

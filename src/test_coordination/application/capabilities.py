@@ -114,6 +114,14 @@ class Parameterised(Protocol):
         """Return every mistake in ``parameters``; values at ``unknown`` paths come later."""
         ...
 
+    def schema(self) -> Mapping[str, object]:
+        """Return the JSON Schema (draft 7) of the parameters, a map, without any expressions.
+
+        Each has a description and examples. ``x-type`` is what people call such a value, and
+        ``x-bounds`` says in words between what it must lie where a schema cannot.
+        """
+        ...
+
 
 class Fault(Parameterised, Protocol):
     """Something that can be done to a service, and undone by whoever has the receipt."""

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 
 import aiohttp
 import anyio
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from test_coordination.adapters.parameters import (
+    URL_SHAPE,
     Duration,
     InvalidParametersError,
     Parameters,
     Statuses,
-    Trail,
+    Typed,
     bounds,
     forbidden_url,
     is_among,
     parse,
-    problems,
     url_problem,
 )
-from test_coordination.application.capabilities import ActionFailedError, ParameterProblem
+from test_coordination.application.capabilities import ActionFailedError
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.topology import Topology
 
@@ -43,19 +43,39 @@ def _url(text: str) -> str:
 class Asked(Parameters):
     """What is sent, and which answers are well."""
 
-    url: Annotated[str, AfterValidator(_url)]
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    expect: Statuses = "200..299"
-    timeout: Annotated[Duration, bounds(above=timedelta(0), most=TIMEOUT_MAX)] = TIMEOUT_DEFAULT
+    url: Annotated[str, AfterValidator(_url), WithJsonSchema(URL_SHAPE)] = Field(
+        description="where it is sent: an address of the system under test, and no other",
+        examples=["http://${{ services.shop.address }}/orders"],
+    )
+    headers: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="headers of the request, by name",
+        examples=[{"Accept": "application/json"}],
+    )
+    expect: Statuses = Field(
+        default="200..299",
+        description="the statuses that are well; with any other the action fails",
+        examples=[201, "200..299"],
+    )
+    timeout: Annotated[Duration, bounds(above=timedelta(0), most=TIMEOUT_MAX)] = Field(
+        default=TIMEOUT_DEFAULT,
+        description="how long the answer may take before the action fails",
+        examples=["30s"],
+    )
 
 
 class Sent(Asked):
     """A request that carries a document; without ``json`` it carries none."""
 
-    document: Annotated[object, Field(alias="json")] = None
+    document: object = Field(
+        default=None,
+        alias="json",
+        description="the document that is sent, as JSON; without it the request has no body",
+        examples=[{"item": "book", "count": 2}],
+    )
 
 
-class _HttpAction:
+class _HttpAction(Typed):
     """One request to an address of the system under test; redirects are not followed.
 
     It is sent once. Without an answer it is not known whether it took effect, and the error
@@ -66,12 +86,6 @@ class _HttpAction:
     summary: ClassVar[str]
     method: ClassVar[str]
     model: ClassVar[type[Asked]] = Asked
-
-    def problems(
-        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
-    ) -> Sequence[ParameterProblem]:
-        """See `Parameterised.problems`."""
-        return problems(self.model, parameters, unknown)
 
     async def run(self, topology: Topology, parameters: Mapping[str, object]) -> Facts:
         """See `Action.run`; the answer's body comes with it, parsed if it is JSON."""

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 
 import anyio
+from pydantic import Field
 
 from test_coordination.adapters.parameters import (
     Duration,
     InvalidParametersError,
     Parameters,
-    Trail,
+    Typed,
     bounds,
     parse,
-    problems,
 )
 from test_coordination.application.capabilities import (
     ActionFailedError,
     Handle,
-    ParameterProblem,
     ServiceControl,
     TargetFailedError,
 )
@@ -34,16 +33,21 @@ GRACE_MAX: Final = timedelta(minutes=10)
 class Named(Parameters):
     """Which service."""
 
-    service: str
+    service: str = Field(description="the service that is meant", examples=["exchange"])
 
 
 class Ending(Named):
     """Which service, and how long it may take to end by itself; its own grace by default."""
 
-    grace: Annotated[Duration, bounds(least=timedelta(0), most=GRACE_MAX)] | None = None
+    grace: Annotated[Duration, bounds(least=timedelta(0), most=GRACE_MAX)] | None = Field(
+        default=None,
+        description="how long the service may take to end by itself before it is killed; if left "
+        "out, its 'stop_grace' in the topology",
+        examples=["2s"],
+    )
 
 
-class _ServiceAction(ABC):
+class _ServiceAction(Typed, ABC):
     """What the actions of this family have in common: all but what they do."""
 
     kind: ClassVar[str]
@@ -53,12 +57,6 @@ class _ServiceAction(ABC):
 
     def __init__(self, services: ServiceControl) -> None:
         self._services = services
-
-    def problems(
-        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
-    ) -> Sequence[ParameterProblem]:
-        """See `Parameterised.problems`."""
-        return problems(self.model, parameters, unknown)
 
     async def run(self, topology: Topology, parameters: Mapping[str, object]) -> Facts:
         """See `Action.run`; what already is as it should be is left alone, and a success."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Literal
@@ -14,16 +14,14 @@ from test_coordination.adapters.parameters import (
     Duration,
     InvalidParametersError,
     Parameters,
-    Trail,
+    Typed,
     bounds,
     parse,
-    problems,
 )
 from test_coordination.application.capabilities import (
     FaultFailedError,
     LinkControl,
     LinkDelay,
-    ParameterProblem,
     TargetFailedError,
 )
 from test_coordination.application.ports import Identities
@@ -43,12 +41,33 @@ class Slow(Parameters):
     of connections that it hits.
     """
 
-    delay: Annotated[Duration, bounds(above=timedelta(0), most=DELAY_MAX)]
-    jitter: Annotated[Duration, bounds(least=timedelta(0), most=DELAY_MAX)] = timedelta(0)
-    direction: Literal["both", "up", "down"] = "both"
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    link: str | None = None
-    source: Annotated[str | None, Field(alias="from")] = None
+    delay: Annotated[Duration, bounds(above=timedelta(0), most=DELAY_MAX)] = Field(
+        description="how much later everything arrives, each way", examples=["200ms"]
+    )
+    jitter: Annotated[Duration, bounds(least=timedelta(0), most=DELAY_MAX)] = Field(
+        default=timedelta(0),
+        description="by how much the delay varies at most, up and down, by chance",
+        examples=["50ms"],
+    )
+    direction: Literal["both", "up", "down"] = Field(
+        default="both",
+        description="what is late: requests (up, towards the service), answers (down), or both",
+        examples=["down"],
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="the fraction of connections that it hits", examples=[0.25]
+    )
+    link: str | None = Field(
+        default=None,
+        description="the link of the topology; needed where several lead to the service",
+        examples=["shop-bank"],
+    )
+    source: str | None = Field(
+        default=None,
+        alias="from",
+        description="the service from which the link comes, in place of the link's name",
+        examples=["shop"],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +84,7 @@ class _Armed:
     share: float
 
 
-class SlowLink:
+class SlowLink(Typed):
     """Delay what goes over a link to a service; the connections that live are slowed too.
 
     It lasts while the worker lives that injected it. ``socket_of`` tells by which socket the
@@ -85,12 +104,6 @@ class SlowLink:
         self._links = links
         self._identities = identities
         self._socket_of = socket_of
-
-    def problems(
-        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
-    ) -> Sequence[ParameterProblem]:
-        """See `Parameterised.problems`."""
-        return problems(Slow, parameters, unknown)
 
     async def arm(
         self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]

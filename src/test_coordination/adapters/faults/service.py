@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 
 import anyio
+from pydantic import Field
 
 from test_coordination.adapters.parameters import (
     Duration,
     InvalidParametersError,
     Parameters,
-    Trail,
+    Typed,
     bounds,
     parse,
-    problems,
 )
 from test_coordination.application.capabilities import (
     FaultFailedError,
     Handle,
-    ParameterProblem,
     ServiceControl,
     ServiceState,
     ServiceStatus,
@@ -44,7 +43,12 @@ class Nothing(Parameters):
 class Orderly(Parameters):
     """How long a service may take to end by itself; its own grace if none is given."""
 
-    grace: Annotated[Duration, bounds(least=timedelta(0), most=GRACE_MAX)] | None = None
+    grace: Annotated[Duration, bounds(least=timedelta(0), most=GRACE_MAX)] | None = Field(
+        default=None,
+        description="how long the service may take to end by itself before it is killed; if left "
+        "out, its 'stop_grace' in the topology",
+        examples=["2s"],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class _Armed:
         return timedelta(seconds=self.grace_s)
 
 
-class _ServiceFault(ABC):
+class _ServiceFault(Typed, ABC):
     """What the faults of this family have in common: all but how they bite."""
 
     kind: ClassVar[str]
@@ -74,12 +78,6 @@ class _ServiceFault(ABC):
 
     def __init__(self, services: ServiceControl) -> None:
         self._services = services
-
-    def problems(
-        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
-    ) -> Sequence[ParameterProblem]:
-        """See `Parameterised.problems`."""
-        return problems(self.model, parameters, unknown)
 
     async def arm(
         self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]
@@ -141,7 +139,7 @@ class _ServiceFault(ABC):
     async def _bite(self, armed: _Armed) -> Facts:
         """Put the fault in force, and return what shows that it bites."""
 
-    async def _let_go(self, armed: _Armed) -> None:  # noqa: B027  most faults need only the start that follows
+    async def _let_go(self, armed: _Armed) -> None:
         """Undo what starting the service does not."""
 
     async def _proof(self, armed: _Armed, wanted: ServiceStatus) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from types import MappingProxyType
@@ -12,20 +12,21 @@ from typing import Annotated, ClassVar, Final
 
 import aiohttp
 import anyio
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from test_coordination.adapters.parameters import (
+    URL_SHAPE,
     InvalidParametersError,
     Parameters,
     Statuses,
-    Trail,
+    Typed,
     forbidden_url,
     is_among,
     parse,
-    problems,
     url_problem,
 )
-from test_coordination.application.capabilities import ParameterProblem, Probe, ProbeFailedError
+from test_coordination.adapters.shapes import TYPE, Shape
+from test_coordination.application.capabilities import Probe, ProbeFailedError
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.expressions import Kind
 from test_coordination.domain.topology import Topology
@@ -33,6 +34,11 @@ from test_coordination.domain.topology import Topology
 BODY_BYTES_MAX: Final = 1024 * 1024
 CAPTURE_MAX: Final = timedelta(seconds=10)
 _REQUEST: Final = re.compile(r"(GET|HEAD) +(\S.*)")
+REQUEST_SHAPE: Final[Shape] = {
+    "type": "string",
+    "pattern": URL_SHAPE["pattern"].replace("^", "^(?:GET|HEAD) +"),
+    TYPE: "method and URL",
+}
 
 
 def _request(text: str) -> str:
@@ -50,9 +56,20 @@ def _request(text: str) -> str:
 class Page(Parameters):
     """What is asked for; a reading is ``ok`` when the status is among ``expect``."""
 
-    request: Annotated[str, AfterValidator(_request)]
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    expect: Statuses = "200..299"
+    request: Annotated[str, AfterValidator(_request), WithJsonSchema(REQUEST_SHAPE)] = Field(
+        description="what is asked for: GET or HEAD, and an address of the system under test",
+        examples=["GET http://${{ services.shop.address }}/health"],
+    )
+    headers: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="headers of the request, by name",
+        examples=[{"Accept": "application/json"}],
+    )
+    expect: Statuses = Field(
+        default="200..299",
+        description="the statuses that are well; with another a reading is there, but not 'ok'",
+        examples=[204, "200..299"],
+    )
 
     @property
     def method(self) -> str:
@@ -65,7 +82,7 @@ class Page(Parameters):
         return self.request.partition(" ")[2].strip()
 
 
-class HttpProbe:
+class HttpProbe(Typed):
     """A page that is asked for again and again; redirects are not followed.
 
     Only addresses of the system under test are asked: a document cannot make us look elsewhere.
@@ -84,12 +101,6 @@ class HttpProbe:
     measured: ClassVar[str] = "ms"
     unit: ClassVar[str] = "ms"
     model: ClassVar[type[Parameters]] = Page
-
-    def problems(
-        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
-    ) -> Sequence[ParameterProblem]:
-        """See `Parameterised.problems`."""
-        return problems(Page, parameters, unknown)
 
     def open(
         self, topology: Topology, parameters: Mapping[str, object], *, timeout: timedelta

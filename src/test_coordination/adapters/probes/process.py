@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from types import MappingProxyType
@@ -11,17 +11,16 @@ from typing import ClassVar
 import anyio
 import psutil
 from anyio import to_thread
+from pydantic import Field
 
 from test_coordination.adapters.parameters import (
     InvalidParametersError,
     Parameters,
-    Trail,
+    Typed,
     parse,
-    problems,
 )
 from test_coordination.application.capabilities import (
     Handle,
-    ParameterProblem,
     Probe,
     ProbeFailedError,
     ServiceControl,
@@ -37,10 +36,12 @@ from test_coordination.domain.topology import Topology, UnknownServiceError
 class Watched(Parameters):
     """Which service is looked at."""
 
-    service: str
+    service: str = Field(
+        description="the service whose processes are watched", examples=["exchange"]
+    )
 
 
-class ProcessProbe:
+class ProcessProbe(Typed):
     """The processes of a service, all that descend from its first one together.
 
     A paused service runs: it holds its memory, and is not healthy. ``healthy`` is what the
@@ -68,12 +69,6 @@ class ProcessProbe:
 
     def __init__(self, services: ServiceControl) -> None:
         self._services = services
-
-    def problems(
-        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
-    ) -> Sequence[ParameterProblem]:
-        """See `Parameterised.problems`."""
-        return problems(Watched, parameters, unknown)
 
     def open(
         self, topology: Topology, parameters: Mapping[str, object], *, timeout: timedelta

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,11 +18,10 @@ from pydantic import Field
 from test_coordination.adapters.parameters import (
     InvalidParametersError,
     Parameters,
-    Trail,
+    Typed,
     parse,
-    problems,
 )
-from test_coordination.application.capabilities import ParameterProblem, Probe, ProbeFailedError
+from test_coordination.application.capabilities import Probe, ProbeFailedError
 from test_coordination.domain.errors import suggestion
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.expressions import Kind
@@ -37,11 +36,14 @@ CAPTURE_MAX: Final = timedelta(seconds=10)
 class Query(Parameters):
     """One statement, sent to a store of the topology as it is."""
 
-    target: str
-    query: Annotated[str, Field(min_length=1)]
+    target: str = Field(description="the store of the topology that is asked", examples=["books"])
+    query: Annotated[str, Field(min_length=1)] = Field(
+        description="one statement, sent as it is, which can read but not change anything",
+        examples=["select count(*) from orders where state = 'lost'"],
+    )
 
 
-class SqlProbe:
+class SqlProbe(Typed):
     """A query that is asked again and again; its first column of its first row is the reading.
 
     It runs in a transaction that may only read, and the server ends it when its time is over.
@@ -55,12 +57,6 @@ class SqlProbe:
     measured: ClassVar[str] = "value"
     unit: ClassVar[str] = ""
     model: ClassVar[type[Parameters]] = Query
-
-    def problems(
-        self, parameters: Mapping[str, object], *, unknown: frozenset[Trail] = frozenset()
-    ) -> Sequence[ParameterProblem]:
-        """See `Parameterised.problems`."""
-        return problems(Query, parameters, unknown)
 
     def open(
         self, topology: Topology, parameters: Mapping[str, object], *, timeout: timedelta

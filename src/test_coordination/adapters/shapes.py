@@ -1,0 +1,80 @@
+"""How values in documents are described to editors and readers: JSON Schema, and a few words.
+
+Beside what JSON Schema knows, a shape may have two keys that only we read: ``x-type`` is what
+people call such a value, and ``x-bounds`` says in words between what it must lie where a schema
+cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import BaseModel, WithJsonSchema
+
+from test_coordination.domain.values import DURATION_TEXT_MAX, format_duration
+
+Shape: TypeAlias = dict[str, Any]
+
+TYPE: Final = "x-type"
+BOUNDS: Final = "x-bounds"
+OPEN: Final = r"\$\{\{"
+"""The pattern of a text that holds an expression."""
+
+_AMOUNT: Final = r"[0-9]+(?:\.[0-9]+)?"
+_TERMS: Final = "".join(f"(?:{_AMOUNT}{unit})?" for unit in ("d", "h", "m", "s", "ms"))
+
+DURATION: Final[Shape] = {
+    "type": "string",
+    "pattern": f"^(?=.){_TERMS}$",
+    "maxLength": DURATION_TEXT_MAX,
+    TYPE: "duration",
+}
+
+
+def span(
+    *,
+    above: timedelta | None = None,
+    least: timedelta | None = None,
+    most: timedelta | None = None,
+) -> str:
+    """Return in words between what a duration lies; a bound that is None does not count."""
+    words = [
+        f"more than {format_duration(above)}" if above is not None else "",
+        f"at least {format_duration(least)}" if least is not None else "",
+        f"at most {format_duration(most)}" if most is not None else "",
+    ]
+    return " and ".join(filter(None, words))
+
+
+def shown_as(shape: Mapping[str, object]) -> Any:
+    """Return the type that a check of pydantic names as what it takes, to be shown as ``shape``."""
+    return Annotated[Any, WithJsonSchema(dict(shape))]
+
+
+def model_shape(model: type[BaseModel]) -> Shape:
+    """Return the shape of a map with the fields of ``model``, as an author writes them.
+
+    What may be left out has no value of its own: nobody writes null for it.
+    """
+    found = model.model_json_schema(by_alias=True, mode="validation")
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    properties = {
+        key: _property(shape, fields[key].default)
+        for key, shape in found.get("properties", {}).items()
+    }
+    whole: Shape = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**whole, "required": found["required"]} if "required" in found else whole
+
+
+def _property(found: Shape, default: object) -> Shape:
+    shape = {key: value for key, value in found.items() if key not in {"title", "default"}}
+    if "anyOf" in shape:
+        others = [one for one in shape.pop("anyOf") if one != {"type": "null"}]
+        shape = {**others[0], **shape} if len(others) == 1 else {"anyOf": others, **shape}
+    if isinstance(default, timedelta):
+        return {**shape, "default": format_duration(default)}
+    if "default" in found and found["default"] not in (None, ""):
+        return {**shape, "default": found["default"]}
+    return shape
