@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from test_coordination.adapters.documents.bounds import Ancestor, parameter_problems
+from test_coordination.adapters.documents.document import Document
 from test_coordination.adapters.documents.field_types import REFERENCE_EXPECTED, split_reference
 from test_coordination.adapters.documents.merge import Merger
 from test_coordination.adapters.documents.reader import NODES_MAX, read
@@ -27,6 +28,12 @@ DEPTH_MAX: Final = 16
 PARENTS_MAX: Final = 64
 """How many documents one may go back to in all."""
 
+# How the keys of a document stand that was made of several.
+_ORDER: Final = (
+    "title", "description", "owner", "tags", "parameters", "depends_on", "resources",
+    "blast_radius", "probes", "start", "preconditions", "steady_state", "stop_when", "steps",
+    "postconditions", "on_failure", "timeout",
+)  # fmt: skip
 _EXTENDING: Final = (DocumentKind.SCENARIO, DocumentKind.TEMPLATE)
 _Key = tuple[str, int | None]
 
@@ -55,6 +62,31 @@ def kind_of(tree: TreeMap) -> DocumentKind | None:
     """Return what a document is by its first key; None if it is nothing that we know here."""
     first = next(iter(tree), "")
     return next((kind for kind in DocumentKind if kind == first), None)
+
+
+def open_document(
+    text: str | bytes, *, file: str, library: Library | None, has_suites: bool = False
+) -> tuple[Document, Composed]:
+    """Return the document in ``text`` as it is with all that it extends, and what that is.
+
+    Only scenarios and templates extend others; anything else is as it stands. Mistakes in a
+    suite have codes of their own where the caller takes suites, as ``has_suites`` says.
+
+    Raises:
+        InvalidDocumentError: it is no YAML that we take.
+    """
+    tree = read(text, file=file)
+    kind = kind_of(tree)
+    composed = Composed(tree=tree)
+    if kind in _EXTENDING:
+        composed = compose(tree, file=file, library=library)
+    language = "suite" if has_suites and kind is DocumentKind.SUITE else "scenario"
+    document = Document(
+        text, file=file, language=language, merged=composed.tree, texts=composed.texts
+    )
+    for problem in composed.problems:
+        document.add(problem)
+    return document, composed
 
 
 def compose(tree: TreeMap, *, file: str, library: Library | None) -> Composed:
@@ -134,13 +166,15 @@ class _Line:
         for layer in self._layers[:-1]:
             skip = (next(iter(layer.tree)), "version", "extends")
             below = merger.document(below, layer.tree, skip=skip)
-        tree = TreeMap(root.tree.mark)
         head = [key for key in (*list(root.tree)[:1], "version") if key in root.tree]
-        for key in head:
-            tree.take(root.tree, key)
-        for key in below:
-            tree.take(below, key)
-        tree = merger.document(tree, root.tree, skip=(*head, "extends"))
+        own = merger.document(below, root.tree, skip=(*head, "extends"))
+        order = [*head, *_ORDER] if self._layers[:-1] else list(root.tree)
+        tree = TreeMap(root.tree.mark)
+        for key in dict.fromkeys((*order, *own)):
+            if key in head:
+                tree.take(root.tree, key)
+            elif key in own:
+                tree.take(own, key)
         ancestors = [
             Ancestor(name=each.part.name, tree=each.tree, via=each.via)
             for each in self._layers[:-1]

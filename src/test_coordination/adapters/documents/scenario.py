@@ -13,6 +13,7 @@ from test_coordination.adapters.documents.claims import (
     read_on_failure,
     read_resources,
 )
+from test_coordination.adapters.documents.compose import open_document
 from test_coordination.adapters.documents.declarations import parameter_type, read_parameters
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.drafts import Draft, every, named, read_drafts
@@ -31,7 +32,7 @@ from test_coordination.adapters.documents.steps import read_step
 from test_coordination.adapters.documents.texts import Texts
 from test_coordination.adapters.documents.words import described, shown
 from test_coordination.application.capabilities import Catalogue
-from test_coordination.application.ports import Expressions
+from test_coordination.application.ports import Expressions, Library
 from test_coordination.domain.expressions import Kind, Names
 from test_coordination.domain.names import (
     ProbeShape,
@@ -103,19 +104,29 @@ class ScenarioReader:
         """Read scenarios that may ask for what is in ``catalogue``; see `ScenarioDecoder`."""
         self._decoder = ScenarioDecoder(catalogue, expressions, environment=environment)
 
-    def read(self, text: str | bytes, *, file: str, topology: Topology | None = None) -> Scenario:
+    def read(
+        self,
+        text: str | bytes,
+        *,
+        file: str,
+        topology: Topology | None = None,
+        library: Library | None = None,
+    ) -> Scenario:
         """Return the scenario that ``text`` is; ``file`` is only named in places.
 
-        Without a ``topology`` any service and link may be named; with one, only its own.
+        Without a ``topology`` any service and link may be named; with one, only its own. What it
+        extends is looked up in ``library``.
 
         Raises:
             InvalidDocumentError: there are mistakes; as many as can be found at once.
         """
-        document = Document(text, file=file, language="scenario")
+        document, composed = open_document(text, file=file, library=library)
         _check_kind(document)
         scenario = self._decoder.scenario(document, topology)
         document.settle()
-        return replace(scenario, source=document.text)
+        return replace(
+            scenario, source=document.text, parts=composed.parts, extends=composed.extends
+        )
 
 
 class _Decoding:
