@@ -78,6 +78,9 @@ def _check_pace(
     reading: Reading, at: Location, form: RepeatForm, *, background: bool | None
 ) -> None:
     document = reading.document
+    if background is None and not reading.has(at[:-1], "hold"):
+        text = "a fault without 'hold' lasts until it is stopped, and so cannot be repeated; say "
+        reading.conflict(at, f"{text}with 'hold' how long, or leave 'repeat' out")
     if form.every is not None and background is None:
         text = "a fault is injected again once it is undone; write 'pause' for the time between"
         reading.conflict((*at, "every"), text)

@@ -26,6 +26,8 @@ from test_coordination.domain.values import DURATION_EXPECTED, parse_duration
 _GROUP: Final = r"(?<![\w.])(?P<path>(?:services|links|snapshots|steps)(?:\.\w+)*)"
 _STRING: Final = r"""|"[^"\n]*"|'[^'\n]*'"""
 _SUBTRACTED: Final = re.compile(rf"{_GROUP}\.(?P<name>\w+(?:-\w+)+){_STRING}")
+_EACH: Final = re.compile(rf"(?<![\w.])(?P<name>each)\.{_STRING}")
+_LIVE: Final = re.compile(rf"(?<![\w.])(?P<name>probes|steps|faults|snapshots)\.{_STRING}")
 _QUOTED: Final = re.compile(
     rf"""{_GROUP}(?:\.`|\[(?P<quote>["']))(?P<name>\w+(?:-\w+)+)(?:`|(?P=quote)\]){_STRING}"""
 )
@@ -60,7 +62,7 @@ class Texts:
         parts = () if isinstance(found, str | Expression) else found.parts
         for part in (found, *parts):
             if isinstance(part, Expression) and not (discreet and part.text in self._secrets):
-                self._check(part, names, kind if part is found else Kind.ANY)
+                self._check(part, names, kind if part is found else Kind.ANY, live=False)
         return found
 
     def condition(self, location: Location, text: str, names: Names) -> Expression | None:
@@ -130,7 +132,9 @@ class Texts:
             return {key: value for key, (value, _) in inner.items()}, unknown
         return tuple(value for value, _ in inner.values()), unknown
 
-    def _check(self, expression: Expression, names: Names, kind: Kind) -> None:
+    def _check(
+        self, expression: Expression, names: Names, kind: Kind, *, live: bool = True
+    ) -> None:
         if (problem := _dashed(expression, _QUOTED)) is not None:
             self._document.add(problem)
             return
@@ -140,7 +144,8 @@ class Texts:
         try:
             program = self._expressions.compile(expression, names, expected=kind)
         except InvalidExpressionError as error:
-            self._document.add(_dashed(expression, _SUBTRACTED) or error.problem)
+            why = _dashed(expression, _SUBTRACTED) or _misplaced(expression, names, live=live)
+            self._document.add(why or error.problem)
             return
         for name in sorted(program.names & self._secrets):
             self._refuse_secret(expression, name)
@@ -164,6 +169,28 @@ def _dashed(expression: Expression, pattern: re.Pattern[str]) -> Problem | None:
                 text=text,
             )
     return None
+
+
+def _misplaced(expression: Expression, names: Names, *, live: bool) -> Problem | None:
+    """Return the complaint about names that are known elsewhere, if it uses such."""
+    text = "'each' is known only in a step with 'for_each', and in what is in it; "
+    found = None if "each.index" in names else _first(_EACH, expression)
+    if found is None and not live:
+        found = _first(_LIVE, expression)
+        text = "what probes, steps, faults and snapshots give is known only while the execution "
+        text += "runs, and so only in conditions; "
+    if found is None:
+        return None
+    return Problem(
+        mark=_inside(expression, found.start()),
+        code="expression.unknown_name",
+        text=f"{text}name something else",
+    )
+
+
+def _first(pattern: re.Pattern[str], expression: Expression) -> re.Match[str] | None:
+    found = (found for found in pattern.finditer(expression.text) if found["name"] is not None)
+    return next(found, None)
 
 
 def _inside(expression: Expression, offset: int) -> Mark:
