@@ -1,8 +1,8 @@
 """How values in documents are described to editors and readers: JSON Schema, and a few words.
 
-Beside what JSON Schema knows, a shape may have two keys that only we read: ``x-type`` is what
-people call such a value, and ``x-bounds`` says in words between what it must lie where a schema
-cannot.
+Beside what JSON Schema knows, a shape may have keys that only we read: ``x-type`` is what people
+call such a value, ``x-bounds`` says in words between what it must lie where a schema cannot, and
+``x-open`` tells that an expression may stand in its place.
 """
 
 from __future__ import annotations
@@ -13,21 +13,29 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, WithJsonSchema
 
-from test_coordination.domain.values import DURATION_TEXT_MAX, format_duration
+from test_coordination.domain.values import DURATION_EXPECTED, DURATION_TEXT_MAX, format_duration
 
 Shape: TypeAlias = dict[str, Any]
 
 TYPE: Final = "x-type"
 BOUNDS: Final = "x-bounds"
+OPENED: Final = "x-open"
+
 OPEN: Final = r"\$\{\{"
 """The pattern of a text that holds an expression."""
+
+WHOLE: Final = r"^\s*\$\{\{[\s\S]*\}\}\s*$"
+"""The pattern of a text that is one expression, as far as a pattern can tell."""
 
 _AMOUNT: Final = r"[0-9]+(?:\.[0-9]+)?"
 _TERMS: Final = "".join(f"(?:{_AMOUNT}{unit})?" for unit in ("d", "h", "m", "s", "ms"))
 
+_ABOUT: Final = frozenset({"description", "default", "examples", TYPE, BOUNDS})
+
 DURATION: Final[Shape] = {
     "type": "string",
     "pattern": f"^(?=.){_TERMS}$",
+    "patternErrorMessage": f"this must be {DURATION_EXPECTED}",
     "maxLength": DURATION_TEXT_MAX,
     TYPE: "duration",
 }
@@ -78,3 +86,29 @@ def _property(found: Shape, default: object) -> Shape:
     if "default" in found and found["default"] not in (None, ""):
         return {**shape, "default": found["default"]}
     return shape
+
+
+def matching(pattern: str, *, called: str, said: str) -> Shape:
+    """Return the shape of a text that matches; ``said`` completes "it must be" in an editor."""
+    message = f"this must be {said}"
+    return {"type": "string", "pattern": pattern, "patternErrorMessage": message, TYPE: called}
+
+
+def admitting(shape: Mapping[str, Any], *, inside: bool = False) -> Shape:
+    """Return ``shape`` or an expression for such a value; with ``inside`` a text may hold some.
+
+    What is said about the value is said about the whole.
+    """
+    pattern = OPEN if inside else WHOLE
+    if shape.get("type") == "string":
+        if "pattern" not in shape:
+            return {**shape, OPENED: True}
+        free = {key: value for key, value in shape.items() if key != "maxLength"}
+        return {**free, "pattern": f"{shape['pattern']}|{pattern}", OPENED: True}
+    about = {key: value for key, value in shape.items() if key in _ABOUT}
+    plain = {key: value for key, value in shape.items() if key not in _ABOUT}
+    if not plain:
+        return {**about, OPENED: True}
+    alternatives = plain["anyOf"] if list(plain) == ["anyOf"] else [plain]
+    text = {"type": "string", "pattern": pattern}
+    return {**about, "anyOf": [*alternatives, text], OPENED: True}

@@ -10,11 +10,26 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator
 
-from test_coordination.adapters.documents.forms import choice, is_name, moment, refusal
+from test_coordination.adapters.documents.forms import (
+    CONDITION,
+    choice,
+    duration_shape,
+    is_name,
+    moment,
+    refusal,
+)
 from test_coordination.adapters.documents.words import (
     alternatives,
     described,
     enumerated,
+)
+from test_coordination.adapters.shapes import (
+    BOUNDS,
+    TYPE,
+    Shape,
+    admitting,
+    matching,
+    shown_as,
 )
 from test_coordination.domain.steps import HOLD_MAX, Otherwise
 from test_coordination.domain.verdicts import Severity, Verdict
@@ -26,6 +41,9 @@ REFERENCE_EXPECTED: Final = "the name of a scenario, such as restart or, of a ve
 
 _NONE: Final = timedelta(0)
 _SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)%")
+SHARE: Final = matching(
+    r"^[0-9]{1,3}(?:\.[0-9]{1,9})?%$", called="share", said="a share such as 50%"
+)
 _REFERENCE: Final = re.compile(r"(?P<name>[^@]*)(?:@(?P<version>[1-9]\d{0,8}))?")
 
 
@@ -58,7 +76,8 @@ def whole(low: int, high: int) -> BeforeValidator:
             raise refusal("out_of_range", said)
         return value
 
-    return BeforeValidator(check)
+    shape = {"type": "integer", "minimum": low, "maximum": high}
+    return BeforeValidator(check, json_schema_input_type=shown_as(shape))
 
 
 def percentage(*, above: float | None = None, below: float | None = None) -> BeforeValidator:
@@ -76,7 +95,14 @@ def percentage(*, above: float | None = None, below: float | None = None) -> Bef
             raise refusal("out_of_range", f"{least} and {most}, not {found:g}%")
         return found
 
-    return BeforeValidator(check)
+    low = {"minimum": 0} if above is None else {"exclusiveMinimum": above}
+    high = {"maximum": PERCENT_MAX} if below is None else {"exclusiveMaximum": below}
+    shape = {
+        "anyOf": [SHARE, {"type": "number", **low, **high}],
+        TYPE: "share",
+        BOUNDS: f"{least} and {most}",
+    }
+    return BeforeValidator(check, json_schema_input_type=shown_as(shape))
 
 
 def number(*, above: float | None = None, least: float | None = None) -> BeforeValidator:
@@ -91,7 +117,8 @@ def number(*, above: float | None = None, least: float | None = None) -> BeforeV
             raise refusal("out_of_range", f"a number of {bound}, not {described(value)}")
         return float(value)
 
-    return BeforeValidator(check)
+    low = {"exclusiveMinimum": above} if above is not None else {"minimum": least}
+    return BeforeValidator(check, json_schema_input_type=shown_as({"type": "number", **low}))
 
 
 def _is_finite(value: float) -> bool:
@@ -170,17 +197,47 @@ def _flag_or_keys(value: object) -> object:
 
 
 _LONG: Final = moment(_NONE, HOLD_MAX)
+_WORDS: Final = {"enum": [verdict.value for verdict in Verdict]}
+
+TIME: Final = admitting(duration_shape(_NONE, HOLD_MAX))
+"""The shape of a `LongTime`."""
+
+VERDICTS: Final[Shape] = {
+    "anyOf": [_WORDS, {"type": "array", "items": _WORDS, "minItems": 1}],
+    TYPE: "verdict, or list of verdicts",
+}
+_PLAIN_TEXT: Final = matching(
+    r"^(?![\s\S]*\$\{\{)", called="text", said="plain text: expressions are not filled in here"
+)
+_NAMED_SCENARIO: Final = matching(
+    r"^[a-z][a-z0-9-]{0,62}(?:@[1-9][0-9]{0,8})?$",
+    called="name of a scenario",
+    said=REFERENCE_EXPECTED,
+)
+_TRUE_OR_TIME: Final[Shape] = {"anyOf": [{"const": True}, TIME], TYPE: "true, or duration"}
+_BOOLEAN_OR_CONDITION: Final[Shape] = {
+    "anyOf": [CONDITION, {"type": "boolean"}],
+    TYPE: "condition",
+}
 
 LongTime = Annotated[str, _LONG]
 """A duration of more than 0s and at most `HOLD_MAX`, or an expression for one."""
-Title = Annotated[str, BeforeValidator(_title)]
-Condition = Annotated[str, BeforeValidator(_condition)]
+Title = Annotated[str, BeforeValidator(_title, json_schema_input_type=shown_as(_PLAIN_TEXT))]
+Condition = Annotated[
+    str, BeforeValidator(_condition, json_schema_input_type=shown_as(_BOOLEAN_OR_CONDITION))
+]
 Severities = Annotated[Severity, choice(Severity)]
-Verdicts = Annotated[tuple[Verdict, ...], BeforeValidator(_verdicts)]
-ScenarioName = Annotated[str, BeforeValidator(_reference)]
+Verdicts = Annotated[
+    tuple[Verdict, ...], BeforeValidator(_verdicts, json_schema_input_type=shown_as(VERDICTS))
+]
+ScenarioName = Annotated[
+    str, BeforeValidator(_reference, json_schema_input_type=shown_as(_NAMED_SCENARIO))
+]
 Seed = Annotated[int, whole(-SEED_MAX - 1, SEED_MAX)]
 TimeOrKeys = Annotated[object, either(_LONG, keys="{until: …, within: 1m}")]
-TrueOrTime = Annotated[object, BeforeValidator(_true_or_time)]
+TrueOrTime = Annotated[
+    object, BeforeValidator(_true_or_time, json_schema_input_type=shown_as(_TRUE_OR_TIME))
+]
 FlagOrKeys = Annotated[object, BeforeValidator(_flag_or_keys)]
 AnyOtherwise = Annotated[Otherwise, choice(Otherwise)]
 FailOrSkip = Annotated[Otherwise, choice(Otherwise, but=(Otherwise.CONTINUE,))]

@@ -13,6 +13,15 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.words import alternatives, described, enumerated, shown
+from test_coordination.adapters.shapes import (
+    BOUNDS,
+    DURATION,
+    Shape,
+    admitting,
+    matching,
+    shown_as,
+    span,
+)
 from test_coordination.domain.values import DURATION_EXPECTED, format_duration, parse_duration
 
 NAME_EXPECTED: Final = (
@@ -172,7 +181,7 @@ def choice(kinds: type[StrEnum], *, but: Collection[StrEnum] = ()) -> BeforeVali
         said = f"{enumerated(words)}, not {described(value)}{hint}"
         raise refusal("unknown_value", said)
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=shown_as({"enum": words}))
 
 
 def duration_problem(value: timedelta, low: timedelta, high: timedelta) -> str | None:
@@ -195,7 +204,12 @@ def duration(low: timedelta, high: timedelta) -> BeforeValidator:
             raise refusal("out_of_range", said)
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=shown_as(duration_shape(low, high)))
+
+
+def duration_shape(low: timedelta, high: timedelta) -> Shape:
+    """Return the shape of a duration within bounds, see `duration_problem`."""
+    return {**DURATION, BOUNDS: span(above=None if low else low, least=low or None, most=high)}
 
 
 def moment(low: timedelta, high: timedelta) -> BeforeValidator:
@@ -207,13 +221,27 @@ def moment(low: timedelta, high: timedelta) -> BeforeValidator:
             return value
         return plain.func(value)  # type: ignore[call-arg]  # ours takes one argument
 
-    return BeforeValidator(check)
+    shape = admitting(duration_shape(low, high))
+    return BeforeValidator(check, json_schema_input_type=shown_as(shape))
 
+
+def _named(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
+    shape = matching(f"^{pattern.pattern}$", called="name", said=expected)
+    return BeforeValidator(_matching(pattern, expected), json_schema_input_type=shown_as(shape))
+
+
+CONDITION: Final = matching(
+    r"^(?!\s*\$\{\{)[\s\S]*\S",
+    called="condition",
+    said="a condition, which is an expression already and has no '${{' around it",
+)
 
 Words = Annotated[str, BeforeValidator(_text)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Name = Annotated[str, BeforeValidator(_matching(_NAME, NAME_EXPECTED))]
-Word = Annotated[str, BeforeValidator(_matching(_WORD, WORD_EXPECTED))]
+Name = Annotated[str, _named(_NAME, NAME_EXPECTED)]
+Word = Annotated[str, _named(_WORD, WORD_EXPECTED)]
+Statement = Annotated[str, BeforeValidator(_text, json_schema_input_type=shown_as(CONDITION))]
+"""What must be true, or is waited for; it is judged apart, once all names are known."""
 
 
 def is_name(text: object) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from test_coordination.adapters.documents.field_types import (
     PERCENT_MAX,
+    SHARE,
     FailOrSkip,
     LongTime,
     Seed,
@@ -16,8 +17,16 @@ from test_coordination.adapters.documents.field_types import (
     percentage,
     whole,
 )
-from test_coordination.adapters.documents.forms import Form, Words, choice, moment, refusal
+from test_coordination.adapters.documents.forms import (
+    Form,
+    Statement,
+    Words,
+    choice,
+    moment,
+    refusal,
+)
 from test_coordination.adapters.documents.words import described
+from test_coordination.adapters.shapes import TYPE, admitting, shown_as
 from test_coordination.domain.scenario import EVERY_MIN
 from test_coordination.domain.steps import HOLD_MAX, Otherwise
 
@@ -39,6 +48,11 @@ def _quota(value: object) -> object:
 
 
 _COUNT: Final = whole(1, TIMES_MAX)
+_TIMES: Final = admitting({"type": "integer", "minimum": 1, "maximum": TIMES_MAX})
+_QUOTA: Final = {
+    "anyOf": [{"enum": ["all", "any"]}, {"type": "integer", "minimum": 1}, SHARE],
+    TYPE: "all, any, number or share",
+}
 
 
 class RetryForm(Form):
@@ -65,8 +79,8 @@ class RepeatForm(Form):
 
     noun: ClassVar[str] = "repeat"
 
-    times: Annotated[object, BeforeValidator(_times)] = Field(
-        default=None, description="how often in all", examples=[3, "${{ parameters.times }}"]
+    times: Annotated[object, BeforeValidator(_times, json_schema_input_type=shown_as(_TIMES))] = (
+        Field(default=None, description="how often in all", examples=[3, "${{ parameters.times }}"])
     )
     every: Annotated[str, moment(EVERY_MIN, HOLD_MAX)] | None = Field(
         default=None, description="how long from one begin to the next", examples=["1s"]
@@ -118,7 +132,9 @@ class SelectorForm(Form):
         description="services that are never chosen",
         examples=[["ledger-db"]],
     )
-    instances: Annotated[object, BeforeValidator(_quota)] = Field(
+    instances: Annotated[
+        object, BeforeValidator(_quota, json_schema_input_type=shown_as(_QUOTA))
+    ] = Field(
         default="all",
         description="how many are chosen: all, any (one), a number, or a share",
         examples=["any", 2, "50%"],
@@ -163,7 +179,7 @@ class UntilForm(Form):
         "within": "how long at most, such as 1m",
     }
 
-    until: Words | None = Field(
+    until: Statement | None = Field(
         default=None,
         description="the condition that is waited for",
         examples=["probes.latency.last.status == 200"],

@@ -19,7 +19,15 @@ from test_coordination.adapters.documents.field_types import (
     percentage,
     whole,
 )
-from test_coordination.adapters.documents.forms import Flag, Form, Name, Words, choice, moment
+from test_coordination.adapters.documents.forms import (
+    Flag,
+    Form,
+    Name,
+    Statement,
+    Words,
+    choice,
+    moment,
+)
 from test_coordination.domain.scenario import EVERY_MIN
 from test_coordination.domain.steps import Otherwise
 from test_coordination.domain.verdicts import Severity, Verdict
@@ -175,7 +183,7 @@ class CheckForm(Form):
     id: Name | None = Field(
         default=None, description="the name by which it is reported", examples=["healthy"]
     )
-    expect: Words | None = Field(
+    expect: Statement | None = Field(
         default=None,
         description="the condition that must be true",
         examples=["probes.latency.last.status == 200"],
@@ -218,7 +226,7 @@ class StopRuleForm(Form):
     id: Name | None = Field(
         default=None, description="the name by which it is reported", examples=["too-many-lost"]
     )
-    when: Words | None = Field(
+    when: Statement | None = Field(
         default=None,
         description="the condition on which everything is stopped and undone",
         examples=["probes.lost_orders.last.value > 100.0"],
@@ -240,7 +248,7 @@ class StartForm(Form):
         "within": "how long at most, such as 2m",
     }
 
-    when: Words | None = Field(
+    when: Statement | None = Field(
         default=None,
         description="the condition that is waited for",
         examples=["probes.latency.count > 10"],

@@ -24,11 +24,13 @@ from test_coordination.adapters.documents.field_types import (
 from test_coordination.adapters.documents.forms import (
     Form,
     Name,
+    Statement,
     Words,
     choice,
     refusal,
 )
 from test_coordination.adapters.documents.words import described
+from test_coordination.adapters.shapes import OPENED, TYPE, WHOLE, Shape, shown_as
 from test_coordination.domain.steps import COPIES_MAX, OnError
 from test_coordination.domain.verdicts import Severity, Verdict
 
@@ -52,6 +54,22 @@ def _axes(value: object) -> object:
     raise refusal("wrong_type", f"{said}not {described(value)}")
 
 
+_AXIS: Final[Shape] = {
+    "anyOf": [{"type": "array", "minItems": 1}, {"type": "string", "pattern": WHOLE}]
+}
+_AXES: Final[Shape] = {
+    "anyOf": [
+        *_AXIS["anyOf"],
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^(?!index$)[a-z][a-z0-9_]{0,62}$"},
+            "additionalProperties": _AXIS,
+            "minProperties": 1,
+        },
+    ],
+    TYPE: "list, or map of lists",
+    OPENED: True,
+}
 _SERVICE: Final = BeforeValidator(_text)
 
 
@@ -89,15 +107,17 @@ class StepForm(Form):
         description="what its failure means: fail stops the execution, continue lets the other "
         "steps go on, ignore only notes it",
     )
-    for_each: Annotated[object, BeforeValidator(_axes)] = Field(
-        default=None,
-        description="one copy of the step for each value of a list, or for each combination of "
-        "several lists; each.value, or each.NAME, and each.index are known inside",
-        examples=[
-            ["exchange", "custodian"],
-            {"service": ["exchange", "custodian"], "outage": ["1s", "5s"]},
-            "${{ parameters.services }}",
-        ],
+    for_each: Annotated[object, BeforeValidator(_axes, json_schema_input_type=shown_as(_AXES))] = (
+        Field(
+            default=None,
+            description="one copy of the step for each value of a list, or for each combination of "
+            "several lists; each.value, or each.NAME, and each.index are known inside",
+            examples=[
+                ["exchange", "custodian"],
+                {"service": ["exchange", "custodian"], "outage": ["1s", "5s"]},
+                "${{ parameters.services }}",
+            ],
+        )
     )
     concurrency: Annotated[int, whole(1, COPIES_MAX)] = Field(
         default=1, description="how many of the copies are under way at once", examples=[2]
@@ -246,7 +266,7 @@ class ExpectForm(BackgroundForm):
         "retry": "a check is judged once; say with 'within' how long it may take to become true"
     }
 
-    expect: Words | None = Field(
+    expect: Statement | None = Field(
         default=None,
         description="the condition that must be true",
         examples=["probes.latency.last.status == 200"],
