@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +10,9 @@ from time import perf_counter
 
 import pytest
 
-from support.decoder_catalogue import catalogue
+from support.decoding import GOOD, HEAD, ROOT, mistakes, read, trading
 from test_coordination.adapters.documents.patterns import TEXT_LENGTH_MAX, pattern_problem
-from test_coordination.adapters.documents.scenario import ScenarioReader
-from test_coordination.adapters.documents.topology import TopologyReader
-from test_coordination.adapters.expressions.cel import CelExpressions
-from test_coordination.domain.errors import InvalidDocumentError, Mark
+from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression, Interpolation
 from test_coordination.domain.parameters import ParameterType
 from test_coordination.domain.scenario import TIMEOUT_DEFAULT, Scenario
@@ -28,31 +24,9 @@ from test_coordination.domain.steps import (
     SnapshotStep,
     WaitStep,
 )
-from test_coordination.domain.topology import Topology
 from test_coordination.domain.verdicts import Severity
 
-ROOT = Path(__file__).parents[2]
-GOOD = Path(__file__).parent / "fixtures" / "good"
 SHIPPED = sorted((ROOT / "scenarios").glob("*.yaml"))
-TRADING = ROOT / "examples" / "trading" / "topology.yaml"
-HEAD = "scenario: good\nversion: 1\n"
-
-
-def read(text: str | bytes, *, topology: Topology | None = None) -> Scenario:
-    reader = ScenarioReader(catalogue(), CelExpressions())
-    return reader.read(text, file="good.yaml", topology=topology)
-
-
-def trading() -> Topology:
-    reader = TopologyReader(CelExpressions(), python=sys.executable, environment={})
-    text = TRADING.read_text(encoding="utf-8")
-    return reader.read(text, file=str(TRADING), state_directory=Path("/nowhere"))
-
-
-def mistakes(text: str, *, topology: Topology | None = None) -> list[tuple[int, int, str]]:
-    with pytest.raises(InvalidDocumentError) as refused:
-        read(text, topology=topology)
-    return [(found.mark.line, found.mark.column, found.code) for found in refused.value.problems]
 
 
 @pytest.fixture(scope="module")
