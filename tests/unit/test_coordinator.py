@@ -10,8 +10,8 @@ import pytest
 
 from support.engine_lab import Lab, document, start, until
 from support.virtual_time import virtual
-from test_coordination.application.coordinator import coordinating
 from test_coordination.application.executions import NotRunningHereError
+from test_coordination.application.lending import coordinating
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import InvalidDocumentError, StoreUnavailableError
@@ -40,7 +40,7 @@ async def test_a_scenario_that_is_stored_again_unchanged_is_the_same_one() -> No
 async def test_planning_touches_and_stores_nothing() -> None:
     lab = Lab()
     async with lab.coordinator() as coordinator:
-        plan = coordinator.plan_scenario(CUT)
+        plan = await coordinator.plan_scenario(CUT)
         listed = await coordinator.list_executions()
 
     assert plan.topology == coordinator.topology.name == "lab"
@@ -66,7 +66,7 @@ async def test_without_a_topology_nothing_can_be_planned() -> None:
     )
     async with coordinating(bare) as coordinator:
         with pytest.raises(NoTopologyError, match="planning 'story' needs a topology"):
-            coordinator.plan_scenario(CUT)
+            await coordinator.plan_scenario(CUT)
         with pytest.raises(NoTopologyError):
             coordinator.topology  # noqa: B018  asking is the test
 

@@ -13,7 +13,7 @@ from support.engine_fakes import NumberedIdentities, failed, shows
 from support.engine_lab import PROBE, Lab, document, start, until
 from support.virtual_time import at, virtual
 from test_coordination.application.capabilities import ProbeFailedError
-from test_coordination.application.coordinator import coordinating
+from test_coordination.application.lending import coordinating
 from test_coordination.application.ports import NotFoundError
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.events import Outcome

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-import anyio
-from anyio.abc import TaskGroup
-
-from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.definitions import (
+    EMPTY_SHELF,
+    DefinitionFilter,
+    StoredScenario,
+)
+from test_coordination.application.dependencies import Dependencies, Standing
+from test_coordination.application.differences import VersionDifference
 from test_coordination.application.engine.sweep import Sweeper, Swept
 from test_coordination.application.executions import Executions
-from test_coordination.application.ports import ExecutionRecord, Worker
+from test_coordination.application.gathering import Loaded
+from test_coordination.application.ports import ExecutionRecord, Library
 from test_coordination.application.reports import Reports
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.snapshots import Snapshots, ValidationResult
+from test_coordination.application.suite_runs import (
+    EntryResult,
+    SuiteResult,
+    SuiteRunId,
+    SuiteRuns,
+)
 from test_coordination.application.world import World
-from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.report import TestReport
+from test_coordination.domain.scenario import DocumentKind
 from test_coordination.domain.topology import Invariant, Topology
-from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value, WorkerId
+from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value
 
-LEASE: Final = timedelta(seconds=10)
-BEAT_EVERY: Final = timedelta(seconds=2)
-SWEEP_EVERY: Final = timedelta(seconds=5)
 TEXT_FILE: Final = "<text>"
+SCENARIOS: Final = DefinitionFilter(kind=DocumentKind.SCENARIO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a coordinator is at."""
+
+    executions: Executions
+    suites: SuiteRuns
+    sweeper: Sweeper
 
 
 class Coordinator:
@@ -38,20 +54,14 @@ class Coordinator:
     It lives inside `coordinating`, and its executions end with it.
     """
 
-    def __init__(
-        self,
-        world: World,
-        executions: Executions,
-        sweeper: Sweeper,
-        *,
-        swept: Sequence[Swept] = (),
-    ) -> None:
+    def __init__(self, world: World, work: Work, *, swept: Sequence[Swept] = ()) -> None:
         """Say in ``swept`` what was undone before the coordinator was lent."""
         self.swept = swept
         self._world = world
         self._scenarios = Scenarios(world=world)
-        self._executions = executions
-        self._sweeper = sweeper
+        self._executions = work.executions
+        self._suites = work.suites
+        self._sweeper = work.sweeper
 
     @property
     def topology(self) -> Topology:
@@ -62,33 +72,127 @@ class Coordinator:
         """
         return self._world.topology(doing="this")
 
-    async def create_scenario(self, definition: str, *, file: str = TEXT_FILE) -> ScenarioId:
-        """Store the YAML text ``definition`` and return its identity.
+    async def create_scenario(
+        self, definition: str, *, file: str = TEXT_FILE, library: Library = EMPTY_SHELF
+    ) -> ScenarioId:
+        """Store the YAML text ``definition`` of a scenario and return its identity.
 
         A definition that is changed becomes the next version of its name, under an identity of
-        its own; the same text again gives the same identity.
+        its own; the same text again gives the same identity. What it extends or runs is looked
+        for in ``library`` first; scenarios that it runs are stored as well.
 
         Raises:
             InvalidDocumentError: it has mistakes; all are said, and nothing is stored.
+            DefinitionKindError: it is no scenario, or its name is that of something else.
+            CircularNeedsError: it runs itself by way of others; nothing is stored.
         """
-        return (await self._scenarios.create(definition, file=file)).id
+        return await self._create(definition, file, (DocumentKind.SCENARIO, library))
 
-    def plan_scenario(
+    async def create_template(
+        self, definition: str, *, file: str = TEXT_FILE, library: Library = EMPTY_SHELF
+    ) -> ScenarioId:
+        """Store a template that scenarios extend by name; see `create_scenario`."""
+        return await self._create(definition, file, (DocumentKind.TEMPLATE, library))
+
+    async def create_suite(
+        self, definition: str, *, file: str = TEXT_FILE, library: Library = EMPTY_SHELF
+    ) -> ScenarioId:
+        """Store a suite and the scenarios that it runs; see `create_scenario`."""
+        return await self._create(definition, file, (DocumentKind.SUITE, library))
+
+    async def _create(
+        self, text: str, file: str, scope: tuple[DocumentKind, Library]
+    ) -> ScenarioId:
+        expected, library = scope
+        stored = await self._scenarios.create(text, file=file, expected=expected, library=library)
+        return stored.id
+
+    async def stored_scenario(self, scenario: ScenarioId) -> StoredScenario:
+        """Return one stored version of a definition of any kind.
+
+        Raises:
+            NotFoundError: nothing is stored under that identity.
+        """
+        return await self._world.scenarios.get(scenario)
+
+    async def list_scenarios(
+        self, wanted: DefinitionFilter = SCENARIOS, *, limit: int = 50, after: str = ""
+    ) -> Sequence[StoredScenario]:
+        """Return the newest versions of at most ``limit`` names behind ``after``, by name.
+
+        These are the scenarios in use, unless the filter says otherwise: with another kind they
+        are templates or suites, with None all that is stored.
+        """
+        return await self._world.scenarios.list(wanted, limit=limit, after=after)
+
+    async def scenario_versions(self, name: str) -> Sequence[StoredScenario]:
+        """Return every version of a definition of any kind, newest first.
+
+        Raises:
+            NotFoundError: nothing has that name.
+        """
+        return await self._world.scenarios.versions(name)
+
+    async def diff_versions(self, name: str, before: int, after: int) -> VersionDifference:
+        """Return how two versions of a definition differ, in what they mean and as texts.
+
+        Raises:
+            NotFoundError: there is no such version.
+            InvalidDocumentError: this program does not take any more what it took then.
+        """
+        return await self._scenarios.difference(name, before, after)
+
+    async def export_scenario(self, scenario: ScenarioId, *, resolved: bool = False) -> str:
+        """Return a definition's text as it was stored; ``resolved``, as one that extends nothing.
+
+        Raises:
+            NotFoundError: nothing is stored under that identity.
+            InvalidDocumentError: this program does not take any more what it took then.
+        """
+        stored = await self._world.scenarios.get(scenario)
+        return self._scenarios.export(stored, resolved=resolved)
+
+    async def deprecate_scenario(self, name: str, *, because: str) -> None:
+        """Note that a definition should not be used any more, and why; it is not listed then.
+
+        It can still be run and extended. A new version of it takes the note away.
+
+        Raises:
+            NotFoundError: nothing has that name.
+        """
+        now = self._world.stores.clock.now()
+        await self._world.scenarios.deprecate(name, because=because, at=now)
+
+    async def restore_scenario(self, name: str) -> None:
+        """Take back that a definition should not be used, if anybody said so.
+
+        Raises:
+            NotFoundError: nothing has that name.
+        """
+        await self._world.scenarios.restore(name)
+
+    async def plan_scenario(
         self,
         definition: str,
         parameters: Mapping[str, Value] | None = None,
         *,
         file: str = TEXT_FILE,
+        library: Library = EMPTY_SHELF,
+        seed: int = 0,
     ) -> Plan:
         """Return what running ``definition`` would mean; nothing is stored or touched.
 
         Raises:
             InvalidDocumentError: it has mistakes, or ``parameters`` do not fit.
+            DefinitionKindError: it is no scenario.
             NoTopologyError: there is no system under test.
         """
-        return self._scenarios.plan(
-            self._world.reader.read(definition, file=file), parameters or {}
-        )
+        loaded = await self._scenarios.read(definition, file=file, library=library)
+        return self._scenarios.plan(loaded, parameters or {}, seed=seed)
+
+    async def dependencies(self, plan: Plan) -> Sequence[Standing]:
+        """Return how each scenario that ``plan`` depends on stands now, met or not."""
+        return await Dependencies(world=self._world).standings(plan)
 
     async def execute_scenario(
         self,
@@ -96,15 +200,41 @@ class Coordinator:
         parameters: Mapping[str, Value] | None = None,
         *,
         requested_by: str = "",
+        seed: int = 0,
+        with_dependencies: bool = False,
+        library: Library = EMPTY_SHELF,
     ) -> ExecutionId:
         """Start an execution and return its identity as soon as its start is durable.
 
+        What is left to chance is drawn from ``seed``. ``with_dependencies`` runs what it depends
+        on and is not met first, and what that depends on, each to its end; these are looked for
+        in ``library`` first.
+
         Raises:
             NotFoundError: nothing is stored under ``scenario``.
+            DefinitionKindError: it is no scenario.
             InvalidDocumentError: ``parameters`` or targets do not fit; nothing was begun.
+            DependencyNotMetError: what it depends on has not run, or not with the verdict that
+                is needed; the execution was not begun.
+            CircularNeedsError: scenarios depend on each other; nothing was begun.
         """
         stored = await self._world.scenarios.get(scenario)
-        return await self._executions.start(stored, parameters or {}, requested_by=requested_by)
+        given = parameters or {}
+        if with_dependencies:
+            loaded = await self._scenarios.load(stored)
+            plan = self._scenarios.plan(loaded, given, seed=seed)
+            await self._run_missing(plan, library=library, requested_by=requested_by)
+        return await self._executions.start(stored, given, requested_by=requested_by, seed=seed)
+
+    async def _run_missing(self, plan: Plan, *, library: Library, requested_by: str) -> None:
+        async def run(loaded: Loaded) -> ExecutionRecord:
+            stored = await self._scenarios.keep(loaded)
+            execution = await self._executions.start(stored, {}, requested_by=requested_by)
+            await self._executions.result(execution)
+            return await self._world.stores.log.get(execution)
+
+        dependencies = Dependencies(world=self._world)
+        await dependencies.run(await dependencies.missing(plan, library=library), run)
 
     def follow_execution(self, execution: ExecutionId, *, after: int = 0) -> AsyncIterator[Entry]:
         """Yield each entry of an execution's log past ``after`` as it comes, to its end.
@@ -136,18 +266,57 @@ class Coordinator:
         await self._executions.abort(execution, reason=reason, by=by)
 
     async def list_executions(
-        self, *, limit: int = 20, before: ExecutionId | None = None
+        self, *, limit: int = 20, before: ExecutionId | None = None, suite: str = ""
     ) -> Sequence[ExecutionRecord]:
-        """Return at most ``limit`` executions, newest first, older than ``before``."""
-        return await self._world.stores.log.recent(limit=limit, before=before)
+        """Return at most ``limit`` executions, newest first, older than ``before``.
 
-    async def stored_scenario(self, scenario: ScenarioId) -> StoredScenario:
-        """Return one stored version of a scenario.
+        With a ``suite``, such as `execute_suite` returns, only those of that run are returned.
+        """
+        return await self._world.stores.log.recent(limit=limit, before=before, suite=suite)
+
+    async def execute_suite(
+        self,
+        suite: ScenarioId,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        requested_by: str = "",
+    ) -> SuiteRunId:
+        """Begin a run of a suite, once everything in it has been planned, and return its name.
 
         Raises:
-            NotFoundError: nothing is stored under that identity.
+            NotFoundError: nothing is stored under ``suite``.
+            DefinitionKindError: it is no suite.
+            InvalidDocumentError: parameters of any entry do not fit; nothing was begun.
+            CircularNeedsError: entries need each other; nothing was begun.
         """
-        return await self._world.scenarios.get(scenario)
+        stored = await self._world.scenarios.get(suite)
+        return await self._suites.start(stored, parameters or {}, requested_by=requested_by)
+
+    def follow_suite(self, run: SuiteRunId) -> AsyncIterator[EntryResult]:
+        """Yield each entry of a suite's run when it begins and when it is settled, to its end.
+
+        Raises:
+            SuiteNotRunningHereError: this coordinator has not begun that run.
+        """
+        return self._suites.follow(run)
+
+    async def suite_result(self, run: SuiteRunId) -> SuiteResult:
+        """Return how a run of a suite ended, once it has.
+
+        Raises:
+            SuiteNotRunningHereError: this coordinator has not begun that run.
+        """
+        return await self._suites.result(run)
+
+    async def abort_suite(self, run: SuiteRunId, *, reason: str, by: str) -> None:
+        """Stop what runs of a suite, every fault is undone, and begin nothing further of it.
+
+        Raises:
+            SuiteNotRunningHereError: this coordinator has not begun that run.
+            StoreUnavailableError: a wish could not be recorded; what runs is stopped and its
+                faults are being undone all the same.
+        """
+        await self._suites.abort(run, reason=reason, by=by)
 
     async def capture_system_state(self, services: Sequence[str] = ()) -> SnapshotId:
         """Capture the state of ``services``, or of all if none is named, and store it.
@@ -186,78 +355,3 @@ class Coordinator:
             StoreUnavailableError: the stores cannot be read or written.
         """
         return await self._sweeper.sweep(again=True)
-
-
-@asynccontextmanager
-async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
-    """Lend a coordinator; what dead ones left is undone before it is lent.
-
-    At the end its executions are stopped and their faults undone, also when it is cancelled.
-    What the body raises comes out as it is.
-
-    Raises:
-        StoreUnavailableError: the stores could not be read or written to begin with.
-    """
-    worker = world.machine.present(WorkerId(world.identities.new()))
-    await world.workers.beat(worker, lease=LEASE)
-    failure: BaseException | None = None
-    try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_beat, world, worker)
-            try:
-                async with _at_work(world, group, worker.id) as coordinator:
-                    yield coordinator
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as error:  # noqa: BLE001  a task group would wrap it
-                failure = error
-            group.cancel_scope.cancel()
-        # CPython 3.11 traces no line here, after the group was cancelled: tests run it, unseen.
-        if failure is not None:  # pragma: no cover
-            raise failure
-    finally:
-        await _leave(world, worker)
-
-
-@asynccontextmanager
-async def _at_work(world: World, group: TaskGroup, me: WorkerId) -> AsyncGenerator[Coordinator]:
-    executions = Executions(world, group, me)
-    sweeper = Sweeper(
-        stores=world.stores,
-        workers=world.workers,
-        machine=world.machine,
-        faults=world.catalogue.faults,
-        me=me,
-        busy=executions.busy,
-    )
-    swept = await sweeper.sweep()
-    group.start_soon(_keep_sweeping, sweeper)
-    try:
-        yield Coordinator(world, executions, sweeper, swept=swept)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await executions.abort_all(reason="its coordinator was closed", by="the program")
-
-
-async def _leave(world: World, worker: Worker) -> None:
-    """Say goodbye; if the store does not hear it, the lease runs out by itself."""
-    with anyio.move_on_after(LEASE.total_seconds(), shield=True), suppress(StoreUnavailableError):
-        await world.workers.leave(worker.id)
-
-
-async def _beat(world: World, worker: Worker) -> None:
-    while True:
-        await anyio.sleep(BEAT_EVERY.total_seconds())
-        try:
-            await world.workers.beat(worker, lease=LEASE)
-        except StoreUnavailableError:
-            continue
-
-
-async def _keep_sweeping(sweeper: Sweeper) -> None:
-    while True:
-        await anyio.sleep(SWEEP_EVERY.total_seconds())
-        try:
-            await sweeper.sweep()
-        except StoreUnavailableError:
-            continue

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Protocol
+from itertools import chain
+from typing import ClassVar, Final, Protocol, assert_never
 
 from test_coordination.domain.errors import CoordinationError
-from test_coordination.domain.scenario import DocumentKind, Part
+from test_coordination.domain.parameters import ParameterType
+from test_coordination.domain.scenario import (
+    Definition,
+    DocumentKind,
+    Part,
+    Scenario,
+    Suite,
+    Template,
+)
+from test_coordination.domain.steps import FaultStep, Selector, SnapshotStep
 from test_coordination.domain.values import ScenarioId
 
 
@@ -61,14 +72,80 @@ class StoredScenario:
         return Part(name=self.name, file=self.file, text=self.source, version=self.version)
 
 
-def digest_of(kind: DocumentKind, source: str, parts: Sequence[Part]) -> str:
-    """Return the digest of all that a definition says: its kind, its text, and those of its parts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A `Library` of definitions that are at hand; ``known`` names some that are not."""
 
-    The order of the parts does not count, nor do the files that they came from.
+    parts: tuple[Part, ...] = ()
+    known: tuple[str, ...] = ()
+
+    def find(self, name: str, *, version: int | None = None) -> Part | None:
+        """See `Library.find`; one from a file, which has no version, is newer than any other."""
+        found = [part for part in self.parts if part.name == name]
+        if version is not None:
+            return next((part for part in found if part.version == version), None)
+        return max(found, key=_novelty, default=None)
+
+    def names(self) -> Sequence[str]:
+        """See `Library.names`."""
+        return tuple(dict.fromkeys((*(part.name for part in self.parts), *self.known)))
+
+
+EMPTY_SHELF: Final = Shelf()
+
+
+def _novelty(part: Part) -> float:
+    return math.inf if part.version is None else part.version
+
+
+def kind_of(definition: Definition) -> DocumentKind:
+    """Return what ``definition`` is."""
+    match definition:
+        case Scenario():
+            return DocumentKind.SCENARIO
+        case Template():
+            return DocumentKind.TEMPLATE
+        case Suite():
+            return DocumentKind.SUITE
+        case _:
+            assert_never(definition)
+
+
+def heading(definition: Definition) -> Scenario | Suite:
+    """Return what holds the title, owner and tags of ``definition``."""
+    return definition.body if isinstance(definition, Template) else definition
+
+
+def services_of(definition: Definition) -> tuple[str, ...]:
+    """Return the services that a definition names literally, each once and in order.
+
+    These are the targets of its faults, what its snapshots capture, and the defaults of its
+    parameters; what an expression will name is not known yet.
     """
-    texts = [kind, source]
-    for part in sorted(parts, key=lambda part: (part.name, part.text)):
-        texts += [part.name, part.text]
+    top = heading(definition)
+    found: list[object] = []
+    for parameter in top.parameters:
+        if ParameterType.SERVICE in {parameter.type, parameter.items}:
+            default = parameter.default
+            found += default if isinstance(default, tuple) else [default]
+    for step in top.every_step() if isinstance(top, Scenario) else ():
+        match step:
+            case FaultStep(target=Selector(services=services)) | SnapshotStep(services=services):
+                found += services
+            case FaultStep(target=target):
+                found.append(target)
+            case _:
+                pass
+    return tuple(dict.fromkeys(name for name in found if isinstance(name, str)))
+
+
+def digest_of(kind: DocumentKind, source: str, parts: Iterable[tuple[str, str]]) -> str:
+    """Return the digest of all that a definition says: its kind, its text, and its ``parts``.
+
+    Each part is a name and what it says: the text of one that is merged in, the digest of one
+    that is run by itself. Their order does not count, nor do the files that they came from.
+    """
+    texts = [kind, source, *chain(*sorted(set(parts)))]
     # No document can hold the character in between.
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 

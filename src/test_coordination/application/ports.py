@@ -14,7 +14,7 @@ from test_coordination.domain.evidence import Sample, Snapshot
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.expressions import Expression, Fact, Kind, Measure, Names
 from test_coordination.domain.plan import Plan
-from test_coordination.domain.scenario import Definition, Part, Reference, Scenario
+from test_coordination.domain.scenario import Definition, Explanation, Part, Reference, Scenario
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value, WorkerId
 from test_coordination.domain.verdicts import Verdict
@@ -241,8 +241,9 @@ class DefinitionReader(Protocol):
     ) -> Definition:
         """Return the definition in ``text``, with all that it extends merged in.
 
-        What it names is looked up in ``library``, which reads nothing by itself: whoever calls
-        has gathered what `mentions` says. Without a ``topology`` any service may be named.
+        What it extends is looked up in ``library``, where whoever calls has gathered what
+        `mentions` says; its ``parts`` are those that were used. Scenarios that it runs or
+        depends on are not looked up. Without a ``topology`` any service may be named.
 
         Raises:
             InvalidDocumentError: it has mistakes; all of them are said.
@@ -250,11 +251,10 @@ class DefinitionReader(Protocol):
         ...
 
     def mentions(self, text: str, *, file: str) -> Sequence[Reference]:
-        """Return the definitions that the one in ``text`` is made of, each once.
+        """Return the definitions that the one in ``text`` extends, each once.
 
-        These are what it extends, what its steps run, and the entries of a suite; not what it
-        depends on, which only must have run before. Where the text is no YAML, or anything
-        else is amiss, only what could be read is returned: `read` tells the mistakes.
+        Where the text is no YAML, or anything else is amiss, only what could be read is
+        returned: `read` tells the mistakes.
         """
         ...
 
@@ -262,6 +262,14 @@ class DefinitionReader(Protocol):
         """Return ``text`` as a document of its own, with all that it extends merged in.
 
         Reading it gives the same definition, places apart.
+
+        Raises:
+            InvalidDocumentError: it has mistakes.
+        """
+        ...
+
+    def explained(self, text: str, *, file: str, library: Library | None = None) -> Explanation:
+        """Return what `resolved` does, and where each value in it comes from.
 
         Raises:
             InvalidDocumentError: it has mistakes.
@@ -332,6 +340,21 @@ class LiveView(Protocol):
 
     def trouble(self) -> str:
         """Return why nothing can be shown at present; empty if all is well."""
+        ...
+
+
+class Secrets(Protocol):
+    """Where secrets are kept."""
+
+    def reveal(self, reference: str) -> str:
+        """Return the secret at ``reference``, ``env:NAME`` or ``file:PATH``, as it is now.
+
+        It has 4 to 65,536 characters once one newline at its end is cut; to hide a shorter one
+        would garble every text.
+
+        Raises:
+            SecretUnavailableError: there is none, or it is no such text; its value is not told.
+        """
         ...
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from test_coordination.application.capabilities import Catalogue
-from test_coordination.application.definitions import ScenarioStore
+from test_coordination.application.definitions import EMPTY_SHELF, ScenarioStore
 from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sampler import Probing
+from test_coordination.application.engine.vault import Vault
 from test_coordination.application.ports import (
+    DefinitionReader,
     Evidence,
     Expressions,
     Identities,
+    Library,
     Machine,
-    ScenarioReader,
+    Secrets,
     Workers,
 )
 from test_coordination.domain.errors import CoordinationError
@@ -39,7 +43,12 @@ class NoTopologyError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """The ports, and the one system under test of this coordinator, if it was given one."""
+    """The ports, and the one system under test of this coordinator, if it was given one.
+
+    Definitions are looked for in ``library``, the folders of the operator, before the store, and
+    in ``shipped``, what comes with the program, behind it. ``environment`` are the variables that
+    definitions may see.
+    """
 
     stores: Stores
     scenarios: ScenarioStore
@@ -47,10 +56,14 @@ class World:
     workers: Workers
     machine: Machine
     identities: Identities
-    reader: ScenarioReader
+    reader: DefinitionReader
     expressions: Expressions
+    secrets: Secrets
     catalogue: Catalogue
     system: Topology | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    library: Library = EMPTY_SHELF
+    shipped: Library = EMPTY_SHELF
 
     def topology(self, *, doing: str) -> Topology:
         """Return the system under test.
@@ -62,10 +75,15 @@ class World:
             raise NoTopologyError(doing=doing)
         return self.system
 
-    def probing(self, topology: Topology) -> Probing:
-        """Return what is needed to look at ``topology``."""
-        return Probing(catalogue=self.catalogue, topology=topology, clock=self.stores.clock)
+    def probing(self, topology: Topology, vault: Vault | None = None) -> Probing:
+        """Return what is needed to look at ``topology``, with the secrets of ``vault``."""
+        return Probing(
+            catalogue=self.catalogue,
+            topology=topology,
+            clock=self.stores.clock,
+            vault=vault or Vault(self.secrets),
+        )
 
-    def camera(self, topology: Topology) -> Camera:
+    def camera(self, topology: Topology, vault: Vault | None = None) -> Camera:
         """Return what is needed to capture the state of ``topology``."""
-        return Camera(probing=self.probing(topology), identities=self.identities)
+        return Camera(probing=self.probing(topology, vault), identities=self.identities)

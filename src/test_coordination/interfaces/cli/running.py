@@ -43,7 +43,7 @@ class Interruptions:
 
 async def run_order(coordinator: Coordinator, order: Order) -> tuple[ExecutionId, int]:
     """Run ``order`` to its end; return the execution and the exit status that it earned."""
-    plan = coordinator.plan_scenario(order.text, order.parameters, file=order.file)
+    plan = await coordinator.plan_scenario(order.text, order.parameters, file=order.file)
     scenario = await coordinator.create_scenario(order.text, file=order.file)
     execution = await coordinator.execute_scenario(
         scenario, order.parameters, requested_by=getpass.getuser()

@@ -1,0 +1,103 @@
+"""Lends a coordinator: what dead ones left is undone first, and what it began ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from test_coordination.application.coordinator import Coordinator, Work
+from test_coordination.application.engine.sweep import Sweeper
+from test_coordination.application.executions import Executions
+from test_coordination.application.ports import Worker
+from test_coordination.application.suite_runs import SuiteRuns
+from test_coordination.application.world import World
+from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.values import WorkerId
+
+LEASE: Final = timedelta(seconds=10)
+BEAT_EVERY: Final = timedelta(seconds=2)
+SWEEP_EVERY: Final = timedelta(seconds=5)
+_CLOSED: Final = "its coordinator was closed"
+_PROGRAM: Final = "the program"
+
+
+@asynccontextmanager
+async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
+    """Lend a coordinator; what dead ones left is undone before it is lent.
+
+    At the end its executions are stopped and their faults undone, also when it is cancelled.
+    What the body raises comes out as it is.
+
+    Raises:
+        StoreUnavailableError: the stores could not be read or written to begin with.
+    """
+    worker = world.machine.present(WorkerId(world.identities.new()))
+    await world.workers.beat(worker, lease=LEASE)
+    failure: BaseException | None = None
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_keep_beating, world, worker)
+            try:
+                async with _at_work(world, group, worker.id) as coordinator:
+                    yield coordinator
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001  a task group would wrap it
+                failure = error
+            group.cancel_scope.cancel()
+        # CPython 3.11 traces no line here, after the group was cancelled: tests run it, unseen.
+        if failure is not None:  # pragma: no cover
+            raise failure
+    finally:
+        await _leave(world, worker)
+
+
+@asynccontextmanager
+async def _at_work(world: World, group: TaskGroup, me: WorkerId) -> AsyncGenerator[Coordinator]:
+    executions = Executions(world, group, me)
+    sweeper = Sweeper(
+        stores=world.stores,
+        workers=world.workers,
+        machine=world.machine,
+        faults=world.catalogue.faults,
+        secrets=world.secrets,
+        me=me,
+        busy=executions.busy,
+    )
+    swept = await sweeper.sweep()
+    group.start_soon(_keep_sweeping, sweeper)
+    suites = SuiteRuns(world, executions, group)
+    work = Work(executions=executions, suites=suites, sweeper=sweeper)
+    try:
+        yield Coordinator(world, work, swept=swept)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await suites.abort_all(reason=_CLOSED, by=_PROGRAM)
+            await executions.abort_all(reason=_CLOSED, by=_PROGRAM)
+
+
+async def _keep_beating(world: World, worker: Worker) -> None:
+    """Renew the lease of ``worker`` until this is cancelled, also after the store was away."""
+    while True:
+        await anyio.sleep(BEAT_EVERY.total_seconds())
+        with suppress(StoreUnavailableError):
+            await world.workers.beat(worker, lease=LEASE)
+
+
+async def _keep_sweeping(sweeper: Sweeper) -> None:
+    """Sweep now and then until this is cancelled, also after the store was away."""
+    while True:
+        await anyio.sleep(SWEEP_EVERY.total_seconds())
+        with suppress(StoreUnavailableError):
+            await sweeper.sweep()
+
+
+async def _leave(world: World, worker: Worker) -> None:
+    """Say goodbye; if the store does not hear it, the lease runs out by itself."""
+    with anyio.move_on_after(LEASE.total_seconds(), shield=True), suppress(StoreUnavailableError):
+        await world.workers.leave(worker.id)
