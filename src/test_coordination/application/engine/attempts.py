@@ -94,10 +94,12 @@ async def repeated(
                 raise
             failed, error = failed + 1, str(failure)
         runs += 1
-        following = _following(turn, start=start, every=every, now=clock.now())
-        if runs == work.times or await _comes_first(over, start + following * every, clock):
+        if runs == work.times:
             break
+        following = _following(turn, start=start, every=every, now=clock.now())
         missed, turn = missed + following - turn - 1, following
+        if await _comes_first(over, start + turn * every, clock):
+            break
     failures: Facts = {"failed": failed, "error": error} if failed else {}
     return {"runs": runs, "missed": missed, **failures, "last": last}
 
@@ -130,6 +132,10 @@ async def accompanied(
         except Exception as error:  # noqa: BLE001  a task group would wrap it
             failures.append(error)
         group.cancel_scope.cancel()
+    return _outcome(found, failures)
+
+
+def _outcome(found: list[Found], failures: list[Exception]) -> Found:
     for failure in failures:
         raise failure
     return found[0]

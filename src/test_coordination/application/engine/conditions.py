@@ -14,7 +14,9 @@ from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.trial import PATIENCE, Look
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import AbortRequested
+from test_coordination.domain.evidence import Facts
 from test_coordination.domain.plan import GateWork, PlannedCheck, PlannedCondition, StopRule
+from test_coordination.domain.steps import Otherwise
 from test_coordination.domain.values import CheckId, format_duration
 
 _NO_TIME: Final = timedelta(0)
@@ -34,6 +36,17 @@ class GateShutError(CoordinationError):
         condition = " ".join(work.condition.expression.split())
         held = f" for {format_duration(work.hold)}" if work.hold else ""
         return f"{condition!r} was not true{held} within {format_duration(work.within)}"
+
+
+def passed(work: GateWork, *, opened: bool) -> Facts:
+    """Return what is known of a gate once it was waited for.
+
+    Raises:
+        GateShutError: it was not opened, and cannot be passed like that.
+    """
+    if not opened and work.otherwise is not Otherwise.CONTINUE:
+        raise GateShutError(work=work)
+    return {"opened": opened}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +107,10 @@ async def came_true(
         look = bench.look(program, check, origin)
         if look is not None:
             stretch = stretch.see(look)
-        if stretch.lasted(hold):
-            return True
         now = bench.clock.now()
         left = None if within is None else origin + within - now
-        if left is not None and left <= _NO_TIME:
-            return False
+        if stretch.lasted(hold) or (left is not None and left <= _NO_TIME):
+            return stretch.lasted(hold)
         ripe = None if stretch.since is None else stretch.since + hold - now
         await _news(bench, left, ripe)
 
