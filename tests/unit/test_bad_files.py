@@ -111,6 +111,10 @@ GENERATED: dict[str, tuple[str | bytes, tuple[int, int, str]]] = {
         HEAD + "probes:\n" + "".join(f"  p{n}: {{process: a}}\n" for n in range(201)) + STEPS,
         (3, 1, "scenario.too_many"),
     ),
+    "two-hundred-and-one-checks": (
+        HEAD + "steady_state:\n" + '  - {expect: "1 < 2"}\n' * 201 + STEPS,
+        (3, 1, "scenario.too_many"),
+    ),
     "parameters-without-end": (
         HEAD + "parameters:\n" + "".join(f"  p{n}: {{type: string}}\n" for n in range(101)) + STEPS,
         (3, 1, "scenario.too_many"),

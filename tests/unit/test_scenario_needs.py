@@ -7,14 +7,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.engine_lab import Lab, document
+from support.decoding import HEAD, read
 from test_coordination.domain.graph import find_cycle
 from test_coordination.domain.steps import needs_of
 from test_coordination.domain.values import StepId
 
 
 def needs(steps: str) -> dict[str, set[str]]:
-    scenario = Lab().world().reader.read(document(f"steps:\n{steps}"), file="s.yaml")
+    scenario = read(f"{HEAD}steps:\n{steps}")
     return {step: set(found) for step, found in needs_of(scenario.steps).items()}
 
 
@@ -48,6 +48,36 @@ def test_the_steps_of_a_group_wait_for_what_it_waits_for_and_what_follows_for_al
         "a": set(), "b": {"a"}, "c": {"a"}, "d": {"a", "b"}, "e": group, "f": {"c", "d"},
         "j": group, "k": group,
     }  # fmt: skip
+
+
+def test_the_steps_of_a_sequence_wait_for_each_other() -> None:
+    found = needs("""
+  - {id: a, wait: 1s}
+  - id: g
+    sequence:
+      - {id: b, wait: 1s}
+      - {id: h, parallel: [{id: c, wait: 1s}, {id: d, wait: 1s}]}
+      - {id: e, wait: 1s}
+  - {id: f, wait: 1s}
+""")
+
+    assert found == {
+        "a": set(), "b": {"a"}, "c": {"b"}, "d": {"b"}, "e": {"c", "d"},
+        "f": {"b", "c", "d", "e"},
+    }  # fmt: skip
+
+
+def test_a_check_beside_a_step_waits_for_what_that_step_waits_for_and_what_follows_for_both() -> (
+    None
+):
+    found = needs("""
+  - {id: a, wait: 1s}
+  - {id: b, wait: 1s}
+  - {id: c, expect: "1 < 2", during: b}
+  - {id: d, wait: 1s}
+""")
+
+    assert found == {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}
 
 
 def cycle(graph: dict[str, str]) -> tuple[str, ...]:

@@ -113,19 +113,12 @@ def number(*, above: float | None = None, least: float | None = None) -> BeforeV
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise refusal("wrong_type", f"a number, not {described(value)}")
         fits = value > above if above is not None else least is None or value >= least
-        if not fits or not _is_finite(value):
+        if not fits or not math.isfinite(value):
             raise refusal("out_of_range", f"a number of {bound}, not {described(value)}")
         return float(value)
 
     low = {"exclusiveMinimum": above} if above is not None else {"minimum": least}
     return BeforeValidator(check, json_schema_input_type=shown_as({"type": "number", **low}))
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
 
 
 def _verdicts(value: object) -> object:
