@@ -158,14 +158,14 @@ def _condition(value: object) -> object:
     raise refusal("wrong_type", f"a condition, such as parameters.quick, not {described(value)}")
 
 
-def either(text: BeforeValidator, *, keys: str) -> BeforeValidator:
+def either(text: BeforeValidator, *, called: str, keys: str) -> BeforeValidator:
     """Return the check for what ``text`` checks, or for keys and values, such as ``keys``."""
 
     def check(value: object) -> object:
         if isinstance(value, Mapping):
             return value
         if value is not None and not isinstance(value, str | int | float):
-            said = f"one value, or keys and values such as {keys}, not {described(value)}"
+            said = f"{called}, or keys and values such as {keys}, not {described(value)}"
             raise refusal("wrong_type", said)
         return text.func(value)  # type: ignore[call-arg]  # ours take one argument
 
@@ -227,7 +227,7 @@ ScenarioName = Annotated[
     str, BeforeValidator(_reference, json_schema_input_type=shown_as(_NAMED_SCENARIO))
 ]
 Seed = Annotated[int, whole(-SEED_MAX - 1, SEED_MAX)]
-TimeOrKeys = Annotated[object, either(_LONG, keys="{until: …, within: 1m}")]
+TimeOrKeys = Annotated[object, either(_LONG, called="a time", keys="{until: …, within: 1m}")]
 TrueOrTime = Annotated[
     object, BeforeValidator(_true_or_time, json_schema_input_type=shown_as(_TRUE_OR_TIME))
 ]

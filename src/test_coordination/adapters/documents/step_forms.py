@@ -70,7 +70,13 @@ _AXES: Final[Shape] = {
     TYPE: "list, or map of lists",
     OPENED: True,
 }
-_SERVICE: Final = BeforeValidator(_text)
+_SERVICE: Final = either(
+    BeforeValidator(_text),
+    called="the name of a service",
+    keys="{service: exchange, instances: any}",
+)
+
+Targets = Annotated[object, _SERVICE]
 
 
 class StepForm(Form):
@@ -154,7 +160,7 @@ class FaultForm(RetriedForm, BackgroundForm):
     fault: Words = Field(
         default="", description="the fault to be injected", examples=["service.stop"]
     )
-    target: Annotated[object, either(_SERVICE, keys="{service: exchange, instances: any}")] = Field(
+    target: Targets = Field(
         default=None,
         description="the service it is aimed at, or how services are chosen",
         examples=["exchange", {"tags": {"tier": "backend"}, "instances": "50%"}],
