@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from test_coordination.adapters.actions.http import HttpDelete, HttpGet, HttpPost
@@ -16,7 +18,7 @@ from test_coordination.adapters.actions.service import (
 from test_coordination.adapters.actions.service import (
     StopService as StopServiceNow,
 )
-from test_coordination.adapters.documents.scenario import ScenarioReader
+from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.faults.latency import SlowLink
 from test_coordination.adapters.faults.service import (
@@ -37,6 +39,7 @@ from test_coordination.adapters.probes.http import HttpProbe
 from test_coordination.adapters.probes.process import ProcessProbe
 from test_coordination.adapters.probes.sql import SqlProbe
 from test_coordination.adapters.redis.live import open_live_view
+from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.adapters.servers.embedded import embedded_servers
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.specify import links_socket
@@ -47,9 +50,10 @@ from test_coordination.application.capabilities import (
     LinkControl,
     ProbeKind,
 )
-from test_coordination.application.coordinator import Coordinator, coordinating
+from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Stores
+from test_coordination.application.lending import coordinating
 from test_coordination.application.world import World
 from test_coordination.domain.topology import Topology
 from test_coordination.settings import Settings
@@ -124,8 +128,9 @@ async def open_world(settings: Settings, system: Topology | None) -> AsyncGenera
             workers=PostgresWorkers(pool),
             machine=ThisMachine(),
             identities=TimeOrderedIdentities(),
-            reader=ScenarioReader(known, expressions),
+            reader=DefinitionReader(known, expressions),
             expressions=expressions,
+            secrets=KeptSecrets(os.environ, directory=Path.cwd()),
             catalogue=known,
             system=system,
         )

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 
 from support.engine_fakes import Kit, NumberedIdentities, OneMachine
 from support.engine_stores import ShakyEvidence, ShakyLog, WatchedLiveView
 from support.virtual_time import LoopClock
-from test_coordination.adapters.documents.scenario import ScenarioReader
+from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.workers import MemoryWorkers
-from test_coordination.application.coordinator import Coordinator, coordinating
+from test_coordination.adapters.secrets import KeptSecrets
+from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sweep import Sweeper
+from test_coordination.application.lending import coordinating
 from test_coordination.application.world import World
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.events import Event
@@ -78,12 +81,18 @@ class Lab:
     identities: NumberedIdentities = field(default_factory=NumberedIdentities)
     clock: LoopClock = field(default_factory=LoopClock)
     scenarios: MemoryScenarioStore = field(default_factory=MemoryScenarioStore)
+    variables: dict[str, str] = field(default_factory=dict)
+    """The environment, as far as secrets are kept there."""
     live: WatchedLiveView = field(init=False)
     workers: MemoryWorkers = field(init=False)
 
     def __post_init__(self) -> None:
         self.live = WatchedLiveView()
         self.workers = MemoryWorkers(self.clock, self.log)
+
+    @property
+    def secrets(self) -> KeptSecrets:
+        return KeptSecrets(self.variables, directory=Path("/nowhere"))
 
     def world(self, system: Topology | None = None) -> World:
         known = self.kit.catalogue()
@@ -94,8 +103,9 @@ class Lab:
             workers=self.workers,
             machine=self.machine,
             identities=self.identities,
-            reader=ScenarioReader(known, EXPRESSIONS),
+            reader=DefinitionReader(known, EXPRESSIONS),
             expressions=EXPRESSIONS,
+            secrets=self.secrets,
             catalogue=known,
             system=system or topology(),
         )
@@ -106,6 +116,7 @@ class Lab:
             workers=self.workers,
             machine=self.machine,
             faults=self.kit.catalogue().faults,
+            secrets=self.secrets,
             me=WorkerId(NumberedIdentities(me).new()),
             busy=busy,
         )

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,6 +16,7 @@ from support.engine_stores import ShakyEvidence, ShakyLog, WatchedLiveView
 from support.stores_story import new_record, new_scenario
 from support.virtual_time import LoopClock, since
 from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.checks import Bench
 from test_coordination.application.engine.children import Children
@@ -23,6 +25,7 @@ from test_coordination.application.engine.recorder import Recorder, Stores
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.sampler import Probing
 from test_coordination.application.engine.steps import Hands
+from test_coordination.application.engine.vault import Vault
 from test_coordination.application.ports import ExecutionRecord
 from test_coordination.domain.errors import CoordinationError, Mark
 from test_coordination.domain.events import AbortRequested, Event, ExecutionStarted, Outcome
@@ -255,6 +258,8 @@ class Bed:
     clock: LoopClock = field(default_factory=LoopClock)
     inner: FakeChildren = field(default_factory=FakeChildren)
     children: Children | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    """The environment, as far as secrets are kept there."""
 
     def stores(self) -> Stores:
         return Stores(log=self.log, live=self.live, clock=self.clock)
@@ -271,16 +276,17 @@ class Bed:
         """Lend the pen of an execution of ``planned`` that is under way; it is waited for."""
         record = replace(new_record(new_scenario()), plan=planned)
         await self.log.create(record)
-        recorder = Recorder(self.stores(), record, Execution(id=record.id))
+        vault = Vault(KeptSecrets(self.variables, directory=Path("/nowhere")))
+        recorder = Recorder(self.stores(), record, Execution(id=record.id), vault=vault)
         await recorder.record(ExecutionStarted(worker=record.worker))
-        runner = Runner(planned, self.hands(planned, recorder), self.live)
+        runner = Runner(planned, self.hands(planned, recorder, vault), self.live)
         async with anyio.create_task_group() as group:
             group.start_soon(runner.run)
             yield recorder
 
-    def hands(self, planned: Plan, recorder: Recorder) -> Hands:
+    def hands(self, planned: Plan, recorder: Recorder, vault: Vault) -> Hands:
         catalogue = self.kit.catalogue()
-        probing = Probing(catalogue=catalogue, topology=TOPOLOGY, clock=self.clock)
+        probing = Probing(catalogue=catalogue, topology=TOPOLOGY, clock=self.clock, vault=vault)
         dial = self.kit.dial
         observations = Observations(
             {},

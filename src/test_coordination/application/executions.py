@@ -13,12 +13,16 @@ import anyio
 from anyio.abc import TaskGroup
 
 from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.dependencies import Dependencies
+from test_coordination.application.engine.attempts import LOST
 from test_coordination.application.engine.checks import Bench
 from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
-from test_coordination.application.engine.steps import LOST, Hands
+from test_coordination.application.engine.steps import Hands
+from test_coordination.application.engine.vault import Vault
+from test_coordination.application.gathering import Loaded
 from test_coordination.application.planning.known import results, shapes
 from test_coordination.application.ports import ExecutionRecord
 from test_coordination.application.scenarios import Scenarios
@@ -28,9 +32,8 @@ from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
 from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
 from test_coordination.domain.names import live_names, settled_names, settled_values
-from test_coordination.domain.plan import Plan
-from test_coordination.domain.scenario import Scenario
-from test_coordination.domain.values import ExecutionId, Value, WorkerId
+from test_coordination.domain.plan import Plan, ScenarioWork
+from test_coordination.domain.values import ExecutionId, WorkerId
 
 _LOOK_AGAIN: Final = timedelta(milliseconds=500)
 
@@ -59,6 +62,7 @@ class _Run:
     """
 
     recorder: Recorder
+    vault: Vault
     ended: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=partial(anyio.CancelScope, shield=True))
     failure: Exception | None = None
@@ -81,19 +85,42 @@ class Executions:
         return self._busy
 
     async def start(
-        self, stored: StoredScenario, given: Mapping[str, Value], *, requested_by: str
+        self,
+        stored: StoredScenario,
+        given: Mapping[str, object],
+        *,
+        requested_by: str,
+        seed: int = 0,
+        suite: str = "",
     ) -> ExecutionId:
         """Begin an execution and return its name once its start is durable.
 
+        What is left to chance is drawn from ``seed``. ``suite`` names the run of a suite that it
+        belongs to.
+
         Raises:
+            DefinitionKindError: what is stored is no scenario; nothing is begun.
             InvalidDocumentError: parameters or targets do not fit; nothing is stored.
             NoTopologyError: there is no system under test; nothing is stored.
+            DependencyNotMetError: a scenario that it depends on must run first; nothing is stored.
             StoreUnavailableError: nothing was begun; what was stored of it the next sweep ends.
         """
         scenarios = Scenarios(world=self._world)
-        scenario = scenarios.read(stored)
-        plan = scenarios.plan(scenario, given)
-        record = ExecutionRecord(
+        loaded = await scenarios.load(stored)
+        plan = scenarios.plan(loaded, given, seed=seed)
+        record = self._record(stored, plan, requested_by=requested_by, suite=suite)
+        return await self._begin(loaded, given, record)
+
+    def _record(
+        self,
+        stored: StoredScenario,
+        plan: Plan,
+        *,
+        requested_by: str,
+        suite: str = "",
+        parent: ExecutionId | None = None,
+    ) -> ExecutionRecord:
+        return ExecutionRecord(
             id=ExecutionId(self._world.identities.new()),
             scenario=stored.id,
             scenario_name=stored.name,
@@ -102,10 +129,35 @@ class Executions:
             requested_at=self._world.stores.clock.now(),
             requested_by=requested_by,
             worker=self._me,
+            suite=suite,
+            parent=parent,
         )
-        run = _Run(recorder=Recorder(self._world.stores, record, Execution(id=record.id)))
-        hands = self._hands(scenario, given, plan=plan, recorder=run.recorder)
-        runner = Runner(plan, hands, self._world.stores.live)
+
+    async def start_child(
+        self, loaded: Loaded, work: ScenarioWork, *, parent: ExecutionId
+    ) -> ExecutionId:
+        """Begin an execution that is a step of ``parent``, by the plan that its parent has of it.
+
+        Raises:
+            DependencyNotMetError: a scenario that it depends on must run first; nothing is stored.
+            StoreUnavailableError: nothing was begun; what was stored of it the next sweep ends.
+        """
+        stored = loaded.stored
+        assert stored is not None, "what a stored scenario runs is stored"
+        by = f"execution {parent}"
+        record = self._record(stored, work.plan, requested_by=by, parent=parent)
+        return await self._begin(loaded, work.parameters, record)
+
+    async def _begin(
+        self, loaded: Loaded, given: Mapping[str, object], record: ExecutionRecord
+    ) -> ExecutionId:
+        await Dependencies(world=self._world).check(record.plan)
+        vault = Vault(self._world.secrets)
+        state = Execution(id=record.id)
+        recorder = Recorder(self._world.stores, record, state, vault=vault)
+        run = _Run(recorder=recorder, vault=vault)
+        hands = self._hands(loaded, given, plan=record.plan, run=run)
+        runner = Runner(record.plan, hands, self._world.stores.live)
         self._busy.add(record.id)
         try:
             await self._world.stores.log.create(record)
@@ -118,9 +170,9 @@ class Executions:
         return record.id
 
     def _hands(
-        self, scenario: Scenario, given: Mapping[str, Value], *, plan: Plan, recorder: Recorder
+        self, loaded: Loaded, given: Mapping[str, object], *, plan: Plan, run: _Run
     ) -> Hands:
-        world = self._world
+        world, scenario, recorder = self._world, loaded.scenario, run.recorder
         topology = world.topology(doing=f"running {scenario.name!r}")
         probes = shapes(scenario, world.catalogue)
         settled = settled_names(scenario.parameters, topology)
@@ -145,9 +197,11 @@ class Executions:
             clock=world.stores.clock,
         )
         return Hands(
-            probing=world.probing(topology),
+            plan=plan,
+            children=_Children(executions=self, members=loaded.members),
+            probing=world.probing(topology, run.vault),
             evidence=world.evidence,
-            camera=world.camera(topology),
+            camera=world.camera(topology, run.vault),
             bench=bench,
             recorder=recorder,
         )
@@ -159,7 +213,7 @@ class Executions:
             with run.scope:
                 await runner.run()
         except Exception as error:  # noqa: BLE001  a border: its failure must not end the executions beside it
-            run.failure = run.failure or error
+            run.failure = run.failure or run.vault.conceal_error(error)
         finally:
             self._busy.discard(execution)
             if run.failure is None:
@@ -258,3 +312,23 @@ class Executions:
         async with anyio.create_task_group() as group:
             for run in [run for run in self._runs.values() if not run.ended.is_set()]:
                 group.start_soon(stop, run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Children:
+    """The executions that are steps of one, run by the same worker; see `Children`.
+
+    ``members`` are the scenarios that they run, as they were when what runs them was stored.
+    """
+
+    executions: Executions
+    members: Mapping[str, Loaded]
+
+    async def start(self, work: ScenarioWork, *, parent: ExecutionId) -> ExecutionId:
+        return await self.executions.start_child(self.members[work.scenario], work, parent=parent)
+
+    async def result(self, execution: ExecutionId) -> Execution:
+        return await self.executions.result(execution)
+
+    async def abort(self, execution: ExecutionId, *, reason: str) -> None:
+        await self.executions.abort(execution, reason=reason, by="the execution that began it")

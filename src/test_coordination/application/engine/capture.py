@@ -37,7 +37,7 @@ class Camera:
         """Return the state of ``services``, all parts read at once.
 
         The parts are consistent each in itself, not with each other. What could not be read is
-        left out, and said in the snapshot's problems.
+        left out, and said in the snapshot's problems; secrets are left out of both.
         """
         taken_at = self.probing.clock.now()
         state: dict[ServiceName, dict[str, object]] = {}
@@ -59,7 +59,7 @@ class Camera:
                 state[service.name] = {}
                 for name, source in service.state.items():
                     group.start_soon(part, service, name, source)
-        return Snapshot(
+        taken = Snapshot(
             id=SnapshotId(self.identities.new()),
             taken_at=taken_at,
             state=state,
@@ -67,3 +67,4 @@ class Camera:
             step=step,
             problems=tuple(sorted(problems)),
         )
+        return self.probing.vault.conceal_snapshot(taken)

@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from test_coordination.application.capabilities import Fault
+from test_coordination.application.engine.vault import Vault
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
     Event,
@@ -79,30 +80,33 @@ class Charge:
     fault: Fault
     work: FaultWork
     topology: Topology
+    vault: Vault
 
 
 @asynccontextmanager
 async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
     """Keep a fault in force for the body of the ``async with``.
 
-    The receipt is recorded before the target is touched, so a worker that dies at any point
-    leaves behind enough to clean up. Neither cancellation nor an error reaches the undo, which
-    has ``UNDO_LIMIT`` of its own; if that runs out, the fault stays on record as outstanding
-    and the next sweep tries again.
+    The receipt, without its secrets, is recorded before the target is touched, so a worker that
+    dies at any point leaves behind enough to clean up. Neither cancellation nor an error reaches
+    the undo, which has ``UNDO_LIMIT`` of its own; if that runs out, the fault stays on record as
+    outstanding and the next sweep tries again.
 
     Raises:
         CoordinationError: the fault could not be armed, or does not bite; it is undone by then.
     """
-    work = charge.work
-    receipt = await charge.fault.arm(charge.topology, work.service, work.parameters)
-    armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=receipt)
+    work, vault = charge.work, charge.vault
+    parameters = vault.reveal(work.parameters)
+    receipt = await charge.fault.arm(charge.topology, work.service, parameters)
+    sealed = vault.seal(receipt)
+    armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=sealed)
     await record(armed)
     try:
         await _inject(charge, receipt, record)
         yield
     finally:
         with anyio.CancelScope(shield=True):
-            await undo(charge.fault, armed, record)
+            await undo(charge.fault, armed, record, vault=vault)
 
 
 async def _inject(charge: Charge, receipt: Receipt, record: Record) -> None:
@@ -116,13 +120,13 @@ async def _inject(charge: Charge, receipt: Receipt, record: Record) -> None:
     await record(FaultInjected(step=charge.step, evidence=evidence))
 
 
-async def undo(fault: Fault, armed: FaultArmed, record: Record) -> bool:
+async def undo(fault: Fault, armed: FaultArmed, record: Record, *, vault: Vault) -> bool:
     """Revert what ``armed`` may have put in force; tell whether it is proven to be gone.
 
     What happened is recorded either way. The target is put back before anything is written,
     so a store that is away delays the record and never the undo.
     """
-    outcome = await _reverted(fault, armed.receipt)
+    outcome = await _reverted(fault, armed.receipt, vault)
     if isinstance(outcome, CoordinationError):
         reason, code = str(outcome), outcome.code
         await record(FaultRevertFailed(step=armed.step, reason=reason, code=code))
@@ -131,13 +135,13 @@ async def undo(fault: Fault, armed: FaultArmed, record: Record) -> bool:
     return True
 
 
-async def _reverted(fault: Fault, receipt: Receipt) -> Facts | CoordinationError:
+async def _reverted(fault: Fault, sealed: Receipt, vault: Vault) -> Facts | CoordinationError:
     """Return what shows that the fault is gone, or why that could not be shown in time."""
     failure: CoordinationError = UndoTimeoutError(limit_s=UNDO_LIMIT.total_seconds())
     with anyio.move_on_after(UNDO_LIMIT.total_seconds()):
         while True:
             try:
-                return await fault.revert(receipt)
+                return await fault.revert(vault.unseal(sealed))
             except CoordinationError as error:
                 failure = error
                 await anyio.sleep(_RETRY_S)

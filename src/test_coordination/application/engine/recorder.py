@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE, away
+from test_coordination.application.engine.vault import Vault
 from test_coordination.application.ports import (
     Clock,
     ExecutionLog,
@@ -45,11 +46,20 @@ class _Page:
 class Recorder:
     """Appends events one call after the other, each on top of the last.
 
-    ``state`` is the execution as it stands after everything that is known to be durable.
+    ``state`` is the execution as it stands after everything that is known to be durable. What
+    ``vault`` knows to be secret is written nowhere.
     """
 
-    def __init__(self, stores: Stores, record: ExecutionRecord, state: Execution) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        record: ExecutionRecord,
+        state: Execution,
+        *,
+        vault: Vault | None = None,
+    ) -> None:
         self.state = state
+        self._vault = vault
         self._stores = stores
         self._record = record
         self._turn = anyio.Lock()
@@ -69,6 +79,8 @@ class Recorder:
             StoreUnavailableError: the store did not come back; whether the events were written
                 is not known, and the next call finds out before it writes.
         """
+        if self._vault is not None:
+            events = tuple(map(self._vault.conceal_event, events))
         with anyio.CancelScope(shield=True):
             async with self._turn:
                 await self._write(events)

@@ -12,6 +12,7 @@ from typing import Final
 import anyio
 
 from test_coordination.application.capabilities import Catalogue, Probe
+from test_coordination.application.engine.vault import Vault
 from test_coordination.application.ports import Clock, Evidence, LiveView
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.evidence import Sample
@@ -27,30 +28,35 @@ UNSAVED_MAX: Final = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probing:
-    """What is needed to look at a system."""
+    """What is needed to look at a system; ``vault`` has the secrets that it takes."""
 
     catalogue: Catalogue
     topology: Topology
     clock: Clock
+    vault: Vault
 
 
 async def sample(probe: PlannedProbe, probing: Probing, see: Callable[[Sample], None]) -> None:
     """Take a sample every ``probe.every``, counted from the first one, until cancelled.
 
     A look that takes longer than that costs the samples that would have begun meanwhile. A
-    probe that cannot be opened, or breaks, gives a missing sample and is opened again.
+    probe that cannot be opened, or breaks, gives a missing sample and is opened again. No
+    sample holds a secret that the probe was given.
     """
-    kind, clock = probing.catalogue.probes[probe.kind], probing.clock
+    kind, clock, vault = probing.catalogue.probes[probe.kind], probing.clock, probing.vault
+
+    def tell(taken: Sample) -> None:
+        see(vault.conceal_sample(taken))
+
     while True:
         at = clock.now()
         try:
-            async with kind.open(
-                probing.topology, probe.parameters, timeout=probe.timeout
-            ) as reader:
-                await _keep_looking(probe, reader, clock, see=see)
+            parameters = vault.reveal(probe.parameters)
+            async with kind.open(probing.topology, parameters, timeout=probe.timeout) as reader:
+                await _keep_looking(probe, reader, clock, see=tell)
         except Exception as error:  # noqa: BLE001  a border, as a step is: see `_why`
             took = clock.now() - at
-            see(Sample(probe=probe.name, at=at, took=took, error=_why(error, probe)))
+            tell(Sample(probe=probe.name, at=at, took=took, error=_why(error, probe)))
         await anyio.sleep(probe.every.total_seconds())
 
 

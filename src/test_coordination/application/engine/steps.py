@@ -22,6 +22,7 @@ from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.readiness import IF_FALSE
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.sampler import Probing
+from test_coordination.application.engine.vault import Vault
 from test_coordination.application.engine.verdict import PHASES
 from test_coordination.application.ports import Evidence
 from test_coordination.domain.errors import CoordinationError
@@ -76,6 +77,11 @@ class Hands:
     def topology(self) -> Topology:
         """Return the system that it is done to."""
         return self.probing.topology
+
+    @property
+    def vault(self) -> Vault:
+        """Return the secrets of this execution."""
+        return self.probing.vault
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -222,6 +228,7 @@ class Performance:
             fault=hands.catalogue.faults[work.fault],
             work=work,
             topology=hands.topology,
+            vault=hands.vault,
         )
         async with held(charge, hands.recorder.record):
             await self.over.wait()
@@ -235,7 +242,8 @@ class Performance:
         action = self.hands.catalogue.actions[work.action]
 
         async def run() -> Facts:
-            return await action.run(self.hands.topology, work.parameters)
+            parameters = self.hands.vault.reveal(work.parameters)
+            return await action.run(self.hands.topology, parameters)
 
         async def turn() -> Facts:
             return await self._tried(run)
@@ -259,7 +267,8 @@ class Performance:
 
     async def _probe(self, work: ProbeWork) -> Facts:
         kind = self.hands.catalogue.probes[work.kind]
-        reading = kind.open(self.hands.topology, work.parameters, timeout=self.step.timeout)
+        parameters = self.hands.vault.reveal(work.parameters)
+        reading = kind.open(self.hands.topology, parameters, timeout=self.step.timeout)
         async with reading as probe:
             return await probe.read()
 

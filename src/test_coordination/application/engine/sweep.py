@@ -10,11 +10,13 @@ import anyio
 from test_coordination.application.capabilities import Fault
 from test_coordination.application.engine.ledger import undo
 from test_coordination.application.engine.recorder import Recorder, Stores
+from test_coordination.application.engine.vault import Vault
 from test_coordination.application.engine.verdict import conclusion
 from test_coordination.application.ports import (
     ExecutionRecord,
     LogConflictError,
     Machine,
+    Secrets,
     Worker,
     Workers,
 )
@@ -49,6 +51,7 @@ class Sweeper:
     workers: Workers
     machine: Machine
     faults: Mapping[str, Fault]
+    secrets: Secrets
     me: WorkerId
     busy: Container[ExecutionId] = frozenset()
     _turn: anyio.Lock = field(default_factory=anyio.Lock)
@@ -116,11 +119,12 @@ class Sweeper:
         state = Execution.of(record.id, await self.stores.log.read(record.id))
         if state.status is Status.FINISHED and not state.outstanding:
             return None  # it has ended since its record was read
-        recorder = Recorder(self.stores, record, state)
+        vault = Vault(self.secrets)
+        recorder = Recorder(self.stores, record, state, vault=vault)
         if state.status is not Status.FINISHED:
             await recorder.record(ExecutionTakenOver(worker=self.me, reason=why))
         for fault in reversed(state.outstanding):
-            await self._undo(fault, recorder)
+            await self._undo(fault, recorder, vault)
         if recorder.state.status is not Status.FINISHED:
             await recorder.record(*conclusion(record.plan, recorder.state))
         left = recorder.state.outstanding
@@ -128,7 +132,7 @@ class Sweeper:
         undone = tuple(fault for fault in state.outstanding if fault.step not in still)
         return Swept(execution=record.id, scenario=record.scenario_name, undone=undone, left=left)
 
-    async def _undo(self, state: FaultState, recorder: Recorder) -> None:
+    async def _undo(self, state: FaultState, recorder: Recorder, vault: Vault) -> None:
         fault = self.faults.get(state.fault)
         if fault is None:
             reason = f"this program knows no fault {state.fault!r}; undo it with one that does"
@@ -138,4 +142,4 @@ class Sweeper:
         armed = FaultArmed(
             step=state.step, fault=state.fault, service=state.service, receipt=state.receipt
         )
-        await undo(fault, armed, recorder.record)
+        await undo(fault, armed, recorder.record, vault=vault)
