@@ -181,6 +181,28 @@ def test_conditions_hold_what_each_stands_for() -> None:
     assert pause.condition.expression == "(1 == 0 // first\n) && (2 > 1\n)"
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ('a"b', '"a\\"b"'),
+        (True, "true"),
+        (None, "null"),
+        (-1.5, "-1.5"),
+        ([1, ["x"]], '[1, ["x"]]'),
+        ({"k": {"l": 1}}, '{"k": {"l": 1}}'),
+        (cel("duration('1500ms')"), 'duration("1500000us")'),
+    ],
+)
+def test_every_value_is_written_as_an_expression_reads_it(value: object, written: str) -> None:
+    found = planned(
+        expect("ok", "[each.value] == [each.value] && probes.p.last.ok", for_each=each(value))
+    )
+
+    check = only(found, "ok.1").expect
+    assert check is not None
+    assert check.expression == f"[{written}] == [{written}] && probes.p.last.ok"
+
+
 def test_the_steps_of_a_group_take_over_what_it_says_of_failing_and_of_time() -> None:
     found = planned(
         both(
