@@ -117,7 +117,7 @@ class _Promise:
             if now is not None and _keeps(key, now, limit):
                 continue
             shown_limit = described_as(kind, limit)
-            text = f"{key!r} is {shown_limit} there; say {bound} that, or leave the key out"
+            text = f"{key!r} is {shown_limit} there and may not be left out; say {bound} that"
             if now is not None:
                 text = f"{key!r} must not be {further} than there ({shown_limit}); narrow it"
             elif key in found:

@@ -80,11 +80,9 @@ class Entries:
             if isinstance(entries[place], TreeMap) and isinstance(entries[place].get("id"), str)
         )
 
-    def at(self, name: str) -> TreeMap:
-        """Return the entry with that id, which exists."""
-        entries, place = next(self._find(name))
-        found: TreeMap = entries[place]
-        return found
+    def get(self, name: str) -> TreeMap | None:
+        """Return the entry with that id; None if there is none."""
+        return next((entries[place] for entries, place in self._find(name)), None)
 
     def remove(self, name: str) -> bool:
         """Take the entry with that id away; False if there is none."""
@@ -93,11 +91,12 @@ class Entries:
             return True
         return False
 
-    def replace(self, name: str, entry: TreeMap, mark: Mark) -> None:
-        """Put ``entry`` where the one with that id is."""
-        entries, place = next(self._find(name))
-        entries[place] = entry
-        entries.marks[place] = mark
+    def replace(self, old: TreeMap, entry: TreeMap, mark: Mark) -> None:
+        """Put ``entry`` where ``old`` is, which `get` returned."""
+        for entries, place in self._find(old["id"]):
+            if entries[place] is old:
+                entries[place] = entry
+                entries.marks[place] = mark
 
     def append(self, entry: Tree, mark: Mark) -> None:
         """Add an entry at the end."""

@@ -47,6 +47,8 @@ class Merger:
         self.problems: list[Problem] = []
         # What an earlier document has removed may be removed again by one that knows no better.
         self._removed: set[tuple[str, str]] = set()
+        # The ids that have been met in the list that is being merged, to find those that are twice.
+        self._seen: set[str] = set()
 
     def document(self, base: TreeMap, patch: TreeMap, *, skip: Iterable[str] = ()) -> TreeMap:
         """Return ``base`` with ``patch`` laid over it, but for the keys to ``skip``."""
@@ -57,6 +59,7 @@ class Merger:
                 continue
             found, under = patch[key], out.get(key)
             if key in BY_ID:
+                self._seen = set()
                 value = self._by_id(key, under, found)
             elif key in _NAMED:
                 value = self._named(key, under, found)
@@ -99,7 +102,7 @@ class Merger:
         if isinstance(patch, TreeMap) and any(word in patch for word in _LIST_WORDS):
             self._check_words(key, patch)
             replaces = "replace" in patch and self._flag(patch, "replace")
-            remove = self._names(patch, "remove")
+            remove = [] if replaces else self._names(patch, "remove")
             items = patch.get("items", TreeList(patch.mark))
             if not isinstance(items, TreeList):
                 text = f"'items' must be a list, not {described(items)}"
@@ -137,19 +140,24 @@ class Merger:
 
     def _lay(self, key: str, entries: Entries, items: TreeList) -> None:
         """Merge each entry into the one of its id, or add it where it says."""
-        inherited, seen = entries.ids(), set[str]()
+        inherited = entries.ids()
         for entry, mark in zip(items, items.marks, strict=True):
-            name = entry.get("id") if isinstance(entry, TreeMap) else None
-            if isinstance(name, str) and name in inherited and name not in seen:
-                seen.add(name)
-                self._check_place(entry, name)
-                entries.replace(name, self._entry(key, entries.at(name), entry), mark)
-            elif isinstance(entry, TreeMap):
+            if not isinstance(entry, TreeMap):
+                entries.append(entry, mark)
+                continue
+            name = entry.get("id")
+            under = None
+            if isinstance(name, str):
+                # An id that comes twice is left for the decoder to refuse.
+                under = entries.get(name) if name in inherited - self._seen else None
+                self._seen.add(name)
+            if under is None:
                 self._add(key, entries, (entry, mark))
             else:
-                entries.append(entry, mark)
+                self._check_place(entry, name)
+                entries.replace(under, self._entry(key, under, entry), mark)
 
-    def _check_place(self, entry: TreeMap, name: str) -> None:
+    def _check_place(self, entry: TreeMap, name: object) -> None:
         for word in _PLACES:
             if word in entry:
                 text = f"only a new entry is placed by {word!r}, and {name!r} is inherited, "
@@ -164,7 +172,7 @@ class Merger:
             text += alternatives(str(name), entries.ids())
             self._refuse(entry.key_marks["replace"], "unknown_id", text)
         new = self._entry(key, TreeMap(entry.mark), entry)
-        words = [word for word in _PLACES if word in entry]
+        words = [word for word in entry if word in _PLACES]
         if len(words) > 1:
             text = "an entry is placed 'before' or 'after' another; leave one of the two out"
             self._refuse(entry.key_marks[words[1]], "bad_word", text)
