@@ -100,8 +100,11 @@ def code_of(text: str, names: Names, expected: Kind) -> Code:
 
 def _spoken(windowed: Windowed, names: Names) -> Names:
     """Return the names that the expression may speak of, windows among them."""
-    known = {**names, **windowed.kinds} if windowed.kinds else names
-    return {path: known[path] for path in _dotted(windowed.text) if path in known}
+    return {
+        path: kind
+        for path in _dotted(windowed.text)
+        if (kind := windowed.kinds.get(path) or names.get(path)) is not None
+    }
 
 
 def _dotted(text: str) -> Iterator[str]:

@@ -22,9 +22,12 @@ CALLS_IN_LOOPS_MAX: Final = 16
 PLAIN: Final = Limits(nodes=10_000, text_length=65_536, nodes_in_all=20_000, text_in_all=1_048_576)
 SEARCHED: Final = Limits(nodes=10_000, text_length=4_096, nodes_in_all=20_000, text_in_all=262_144)
 LOOPED: Final = Limits(nodes=2_000, text_length=4_096, nodes_in_all=8_000, text_in_all=262_144)
-# How many values each `in` of one turn may look through in all; comparing two is as costly as four.
-LOOKED_THROUGH_MAX: Final = 4_000
-COMPARISON_WEIGHT: Final = 4
+# What the turns of all loops may look through: values, or characters of a text. A turn of a loop
+# inside another counts tenfold, as there may be 10,000 of those and 1,000 of others; to compare two
+# values counts eightfold, as it takes that much longer than to see whether one is `in` many.
+LOOKED_THROUGH_MAX: Final = 30_000
+COMPARISON_WEIGHT: Final = 8
+NESTED_WEIGHT: Final = 10
 
 _JOINS: Final = frozenset({"add_string", "add_bytes", "add_list"})
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "@in"})
@@ -59,22 +62,21 @@ def excess(root: Node, *, scalars: frozenset[str]) -> str | None:
 def limits(root: Node, *, scalars: frozenset[str]) -> Limits:
     """Return how large the values may be that the expression is given.
 
-    In loops, what each of up to 10,000 turns compares or looks through shares one allowance.
+    The more an expression with loops looks through in each turn, the smaller they must be.
     """
-    nodes = list(root.walk())
-    if not any(map(is_loop, nodes)):
-        return SEARCHED if any(is_match(node) or _searches(node) for node in nodes) else PLAIN
-    inside = [node for node, depth in _places(root, 0) if depth]
-    compared = sum(_is_heavy(node, scalars) for node in inside)
-    looked_through = sum(
-        _is_call(node, "@in") and node.parts[1].form is not Form.LIST for node in inside
-    )
-    scanned = sum(node.form is Form.CALL and node.name in _SCANS for node in inside)
-    shares = looked_through + compared * COMPARISON_WEIGHT
+    places = list(_places(root, 0))
+    if not any(is_loop(node) for node, _ in places):
+        searches = any(is_match(node) or _searches(node) for node, _ in places)
+        return SEARCHED if searches else PLAIN
+    values = texts = 1
+    for node, depth in places:
+        weight = NESTED_WEIGHT ** (depth - 1) if depth else 0
+        values += weight * (_is_lookup(node) + COMPARISON_WEIGHT * _is_heavy(node, scalars))
+        texts += weight * (node.form is Form.CALL and node.name in _SCANS)
     return replace(
         LOOPED,
-        nodes=min(LOOPED.nodes, LOOKED_THROUGH_MAX // max(shares, 1)),
-        text_length=LOOPED.text_length // max(compared + scanned, 1),
+        nodes=min(LOOPED.nodes, LOOKED_THROUGH_MAX // values),
+        text_length=min(LOOPED.text_length, LOOKED_THROUGH_MAX // texts),
     )
 
 
@@ -172,6 +174,11 @@ def _is_call(node: Node, name: str) -> bool:
 def _is_of_list(node: Node) -> bool:
     """Whether ``node`` calls a function that looks at each item of a list (or may do so)."""
     return node.name in _OF_LISTS and bool(node.overloads & _LIST_OVERLOADS)
+
+
+def _is_lookup(node: Node) -> bool:
+    """Whether ``node`` looks for a value in a list or map that is not written out."""
+    return _is_call(node, "@in") and node.parts[1].form is not Form.LIST
 
 
 def _searches(node: Node) -> bool:
