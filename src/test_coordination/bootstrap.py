@@ -121,6 +121,7 @@ async def open_world(settings: Settings, system: Topology | None) -> AsyncGenera
         links = await stack.enter_async_context(LinkKeeper().opened())
         expressions = CelExpressions()
         known = catalogue(links, ProcessServices())
+        visible = settings.visible(os.environ)
         yield World(
             stores=Stores(log=log, live=live, clock=clock),
             scenarios=PostgresScenarioStore(pool),
@@ -128,11 +129,12 @@ async def open_world(settings: Settings, system: Topology | None) -> AsyncGenera
             workers=PostgresWorkers(pool),
             machine=ThisMachine(),
             identities=TimeOrderedIdentities(),
-            reader=DefinitionReader(known, expressions),
+            reader=DefinitionReader(known, expressions, environment=visible),
             expressions=expressions,
             secrets=KeptSecrets(os.environ, directory=Path.cwd()),
             catalogue=known,
             system=system,
+            environment=visible,
         )
 
 

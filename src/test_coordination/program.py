@@ -80,7 +80,9 @@ class CommandProgram:
     def read_scenario(self, text: str, *, file: str, topology: Topology | None) -> Scenario:
         """See `Program.read_scenario`."""
         known = catalogue(LinkKeeper(), ProcessServices())
-        return ScenarioReader(known, CelExpressions()).read(text, file=file, topology=topology)
+        visible = self._settings.visible(os.environ)
+        reader = ScenarioReader(known, CelExpressions(), environment=visible)
+        return reader.read(text, file=file, topology=topology)
 
     def render(self, report: TestReport, form: str) -> bytes:
         """See `Program.render`."""

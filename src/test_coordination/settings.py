@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from typing import ClassVar, Final
 from test_coordination.domain.errors import CoordinationError, suggestion
 
 PREFIX: Final = "TCOORD_"
-NAMES: Final = frozenset({"home", "postgres_url", "redis_url", "topology"})
+NAMES: Final = frozenset({"allowed_env", "home", "postgres_url", "redis_url", "topology"})
+_VARIABLE: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 ROOT_HOME: Final = Path("/var/lib/test-coordinator")
 
 
 @dataclass(eq=False, kw_only=True)
 class InvalidSettingsError(CoordinationError):
-    """The configuration file cannot be used."""
+    """The configuration file, or a variable that stands for a line of it, cannot be used."""
 
     code: ClassVar[str] = "settings.invalid"
 
@@ -34,14 +36,16 @@ class Settings:
 
     ``home`` is where embedded servers and the state of systems under test are kept. Without
     ``postgres_url`` an embedded PostgreSQL and Valkey run there; with it, and without
-    ``redis_url``, there is no live view but the log itself. URLs may hold passwords: they are
-    left out of this value's text.
+    ``redis_url``, there is no live view but the log itself. ``allowed_env`` names the variables
+    of the environment that definitions may see. URLs may hold passwords: they are left out of
+    this value's text.
     """
 
     home: Path
     postgres_url: str | None = None
     redis_url: str | None = None
     topology: Path | None = None
+    allowed_env: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Settings(home={self.home}, topology={self.topology})"
@@ -51,6 +55,10 @@ class Settings:
         """Tell whether the servers are ours to start."""
         return self.postgres_url is None
 
+    def visible(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what definitions may see of ``environment``: what is allowed, and is set."""
+        return {name: environment[name] for name in self.allowed_env if name in environment}
+
     @classmethod
     def read(cls, environment: Mapping[str, str], *, user: int) -> Settings:
         """Read ``TCOORD_*`` variables over the TOML file that ``TCOORD_CONFIG`` names.
@@ -59,7 +67,8 @@ class Settings:
         its servers run as can reach.
 
         Raises:
-            InvalidSettingsError: the file is missing, malformed, or has an unknown key.
+            InvalidSettingsError: the file is missing, malformed, or has an unknown key; or a
+                name among ``allowed_env`` is none of a variable.
         """
         file = environment.get(f"{PREFIX}CONFIG")
         given = dict(_from_file(Path(file))) if file else {}
@@ -74,7 +83,20 @@ class Settings:
             postgres_url=given.get("postgres_url"),
             redis_url=given.get("redis_url"),
             topology=Path(topology).expanduser() if topology else None,
+            allowed_env=_variables(given.get("allowed_env", ""), file or f"{PREFIX}ALLOWED_ENV"),
         )
+
+
+def _variables(text: str, place: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    for name in names:
+        if _VARIABLE.fullmatch(name) is None:
+            cause = (
+                f"allowed_env names {name!r}, which is no variable; expected names such as "
+                "REGION,BUILD, with commas between them"
+            )
+            raise InvalidSettingsError(file=place, cause=cause)
+    return names
 
 
 def _home(environment: Mapping[str, str], user: int) -> Path:

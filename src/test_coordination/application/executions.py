@@ -175,7 +175,7 @@ class Executions:
         world, scenario, recorder = self._world, loaded.scenario, run.recorder
         topology = world.topology(doing=f"running {scenario.name!r}")
         probes = shapes(scenario, world.catalogue)
-        settled = settled_names(scenario.parameters, topology)
+        settled = settled_names(scenario.parameters, topology, world.environment)
         arguments = bind(
             scenario.parameters,
             given,
@@ -183,7 +183,7 @@ class Executions:
             services=frozenset(topology.services),
         )
         observations = Observations(
-            settled_values(scenario.parameters, arguments, topology, {}),
+            settled_values(scenario.parameters, arguments, topology, world.environment),
             probes,
             plan=plan,
             state=lambda: recorder.state,
