@@ -200,15 +200,15 @@ class Coordinator:
         parameters: Mapping[str, Value] | None = None,
         *,
         requested_by: str = "",
-        seed: int = 0,
+        seed: int | None = None,
         with_dependencies: bool = False,
         library: Library = EMPTY_SHELF,
     ) -> ExecutionId:
         """Start an execution and return its identity as soon as its start is durable.
 
-        What is left to chance is drawn from ``seed``. ``with_dependencies`` runs what it depends
-        on and is not met first, and what that depends on, each to its end; these are looked for
-        in ``library`` first.
+        What is left to chance is drawn from ``seed``, itself drawn unless it is given.
+        ``with_dependencies`` runs what it depends on and is not met first, and what that depends
+        on, each to its end; these are looked for in ``library`` first.
 
         Raises:
             NotFoundError: nothing is stored under ``scenario``.
@@ -222,7 +222,7 @@ class Coordinator:
         given = parameters or {}
         if with_dependencies:
             loaded = await self._scenarios.load(stored)
-            plan = self._scenarios.plan(loaded, given, seed=seed)
+            plan = self._scenarios.plan(loaded, given, seed=seed or 0)
             await self._run_missing(plan, library=library, requested_by=requested_by)
         return await self._executions.start(stored, given, requested_by=requested_by, seed=seed)
 

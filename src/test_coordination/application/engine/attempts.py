@@ -111,8 +111,10 @@ def _following(turn: int, *, start: datetime, every: timedelta, now: datetime) -
 
 async def _comes_first(over: anyio.Event, moment: datetime, clock: Clock) -> bool:
     """Return True when ``over`` is set, False at ``moment``; whichever comes first."""
-    with anyio.move_on_after(max(0.0, (moment - clock.now()).total_seconds())):
-        await over.wait()
+    left_s = (moment - clock.now()).total_seconds()
+    if left_s > 0:
+        with anyio.move_on_after(left_s):
+            await over.wait()
     return over.is_set()
 
 

@@ -16,7 +16,12 @@ from test_coordination.application.engine.attempts import LOST, accompanied, rep
 from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.checks import Bench, judged
 from test_coordination.application.engine.children import Child, ChildFailedError, Children
-from test_coordination.application.engine.conditions import GateShutError, came_true, is_true
+from test_coordination.application.engine.conditions import (
+    GateShutError,
+    came_true,
+    is_true,
+    passed,
+)
 from test_coordination.application.engine.ledger import Charge, ResidueError, held
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.readiness import IF_FALSE
@@ -204,6 +209,8 @@ class Performance:
                 return await self._snapshot(work)
             case ScenarioWork():
                 return await self._scenario(work)
+            case never:
+                assert_never(never)
 
     async def _tried(self, act: Callable[[], Awaitable[Facts]]) -> Facts:
         return await tried(
@@ -280,9 +287,7 @@ class Performance:
             hold=work.hold,
             within=work.within,
         )
-        if not opened and work.otherwise is not Otherwise.CONTINUE:
-            raise GateShutError(work=work)
-        return {"opened": opened}
+        return passed(work, opened=opened)
 
     async def _stop(self, work: StopWork) -> Facts:
         """Wait for the ends of what is stopped; whoever decides tells it to end."""
