@@ -35,6 +35,9 @@ from test_coordination.domain.names import live_names, settled_names, settled_va
 from test_coordination.domain.plan import Plan, ScenarioWork
 from test_coordination.domain.values import ExecutionId, WorkerId
 
+SEED_MAX: Final = 2**53 - 1
+"""The largest seed that is drawn: JSON carries it to any reader without loss."""
+
 _LOOK_AGAIN: Final = timedelta(milliseconds=500)
 
 
@@ -90,13 +93,13 @@ class Executions:
         given: Mapping[str, object],
         *,
         requested_by: str,
-        seed: int = 0,
+        seed: int | None = None,
         suite: str = "",
     ) -> ExecutionId:
         """Begin an execution and return its name once its start is durable.
 
-        What is left to chance is drawn from ``seed``. ``suite`` names the run of a suite that it
-        belongs to.
+        What is left to chance is drawn from ``seed``, itself drawn unless it is given; the plan
+        tells it. ``suite`` names the run of a suite that it belongs to.
 
         Raises:
             DefinitionKindError: what is stored is no scenario; nothing is begun.
@@ -107,7 +110,8 @@ class Executions:
         """
         scenarios = Scenarios(world=self._world)
         loaded = await scenarios.load(stored)
-        plan = scenarios.plan(loaded, given, seed=seed)
+        drawn = self._world.identities.new().int & SEED_MAX if seed is None else seed
+        plan = scenarios.plan(loaded, given, seed=drawn)
         record = self._record(stored, plan, requested_by=requested_by, suite=suite)
         return await self._begin(loaded, given, record)
 
