@@ -82,6 +82,7 @@ def code_of(text: str, names: Names, expected: Kind) -> Code:
         syntax = read_syntax(program.serialize())
     except RuntimeError as error:
         raise RefusedError(retell(str(error), text, names)) from None
+    _check_messages(syntax.root)
     scalars = _scalars(spoken)
     if (why := excess(syntax.root, scalars=scalars)) is not None:
         raise RefusedError(Refusal(code="expression.too_costly", text=why))
@@ -150,6 +151,14 @@ def _check_presence(text: str, windowed: Windowed, names: Names) -> None:
         "leave 'has' out: what hangs on a missing value is neither true nor false"
     )
     raise RefusedError(Refusal.at(token.start, text, code="expression.type", text=said))
+
+
+def _check_messages(root: Node) -> None:
+    """Refuse protobuf's messages; those that the library always has would pass for maps."""
+    for node in root.walk():
+        if node.form is Form.MAP and node.name:
+            text = f"{node.name!r} cannot be made here; write a map, such as {{'a': 1}}"
+            raise RefusedError(Refusal(code="expression.unknown_name", text=text))
 
 
 def _check_type(type_name: str, expected: Kind) -> None:

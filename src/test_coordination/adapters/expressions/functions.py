@@ -18,7 +18,7 @@ DIGITS_MAX: Final = 15
 
 # Above this a fraction has no digits behind the point, and rounding to some would change nothing.
 _WHOLE_MIN: Final = 2.0**53
-_EXACT: Final = Context(prec=64)
+_EXACT: Final = Context(prec=400)
 
 _NUMBERS: Final = (cel.Type.INT, cel.Type.DOUBLE)
 _LIST: Final = cel.Type("list<dyn>")
