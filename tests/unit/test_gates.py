@@ -244,7 +244,8 @@ async def test_a_check_about_several_faults_is_judged_if_one_of_them_was_held() 
     cuts = (StepId("cuts.1"), StepId("cuts.2"))
     planned = plan(
         fault("cuts.1", condition=when("1 > 2")),
-        fault("cuts.2", hold_s=3),
+        wait("w", for_s=2),
+        fault("cuts.2", "w", hold_s=3),
         expect("back", *cuts, checked={"after_fault": StepId("cuts")}),
         expect("during", that=GOOD, checked={"during": StepId("cuts"), "mode": Mode.ALWAYS},
                beside=cuts),
@@ -255,7 +256,7 @@ async def test_a_check_about_several_faults_is_judged_if_one_of_them_was_held() 
 
     back = next(v for v in ended.validations if v.step == "back")
     assert back.began_at == ended.faults[cuts[1]].reverted_at
-    assert times(ended, "during")[0] == 0.0
+    assert times(ended, "during")[0] == 2.0
     assert len(ended.validations) == 2
 
 

@@ -72,7 +72,8 @@ class MovingProgress:
             return Text("·", style="dim"), Text(step.id, style="dim"), Text(step.kind, style="dim")
         took = self._seconds(known.started_at, known.ended_at)
         if known.outcome is None:
-            return Spinner("dots"), Text(step.id, style="bold"), Text(step.kind), Text(took)
+            tries = f" (try {known.attempts})" if known.attempts > 1 else ""
+            return Spinner("dots"), Text(step.id, style="bold"), Text(step.kind + tries), Text(took)
         sign, style = _sign(known.outcome, _validation(step, state))
         return Text(sign, style=style), Text(step.id), Text(step.kind), Text(took)
 
@@ -86,10 +87,10 @@ class MovingProgress:
         for fault in state.outstanding:
             if fault.status is FaultStatus.INJECTED and fault.injected_at is not None:
                 work = self._plan.step(fault.step).fault
-                hold = format_duration(work.hold) if work and work.hold else "?"
+                hold = f"of {format_duration(work.hold)}" if work and work.hold else "until stopped"
                 since = self._seconds(fault.injected_at, None).strip()
                 text.append(
-                    f"\n⚡ {fault.fault} on {fault.service}: {since} of {hold}",
+                    f"\n⚡ {fault.fault} on {fault.service}: {since} {hold}",
                     style=STYLES["fault"],
                 )
         return text

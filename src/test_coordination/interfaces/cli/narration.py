@@ -29,7 +29,20 @@ from test_coordination.domain.events import (
     StepStarted,
 )
 from test_coordination.domain.evidence import Validation
-from test_coordination.domain.plan import ActionWork, Plan, Stage, WaitWork
+from test_coordination.domain.plan import (
+    ActionWork,
+    FaultWork,
+    GateWork,
+    Plan,
+    PlannedCheck,
+    PlannedStep,
+    ProbeWork,
+    ScenarioWork,
+    SnapshotWork,
+    Stage,
+    StopWork,
+    WaitWork,
+)
 from test_coordination.domain.values import StepId, format_duration
 from test_coordination.domain.verdicts import Finding
 
@@ -62,7 +75,7 @@ def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911, PL
         case StepRetried() as retried:
             return _retried(retried, plan)
         case StepEnded() as ended:
-            return _ended(ended)
+            return _ended(ended, plan)
         case SnapshotTaken(step=step, services=services):
             return Line(text=f"{step}: state of {', '.join(services)} captured")
         case CheckJudged(validation=validation):
@@ -92,8 +105,8 @@ def _fault(
         case FaultArmed():
             return None
         case FaultInjected(evidence=evidence):
-            held = f", held for {format_duration(work.hold)}" if work.hold else ""
-            return Line(text=f"{name} in force{_facts(evidence)}{held}", mood="fault")
+            held = f"held for {format_duration(work.hold)}" if work.hold else "held until stopped"
+            return Line(text=f"{name} in force{_facts(evidence)}, {held}", mood="fault")
         case FaultNotInjected(reason=reason):
             return Line(text=f"{name} not injected: {reason}", mood="bad")
         case FaultReverted(evidence=evidence):
@@ -106,23 +119,61 @@ def _fault(
 
 def _begun(plan: Plan, step: StepId) -> Line | None:
     planned = plan.step(step)
-    match planned.work:
+    doing = _doing(planned)
+    remedy = "on failure, " if planned.stage is Stage.FAILURE else ""
+    return Line(text=f"{step}: {remedy}{doing}") if doing else None
+
+
+def _doing(step: PlannedStep) -> str:  # noqa: PLR0911  a case a kind
+    """Return what a step that has begun does; empty where its end or its fault says it better."""
+    match step.work:
         case WaitWork(duration=duration):
-            return Line(text=f"{step}: waiting for {format_duration(duration)}")
-        case ActionWork(action=action):
-            return Line(text=f"{step}: {action}")
-        case _ if planned.expect is not None and planned.stage is Stage.MAIN:
-            return Line(text=f"{step}: expecting {_one_line(planned.expect.expression)}")
-        case _:
-            return None
+            return f"waiting for {format_duration(duration)}"
+        case GateWork(condition=condition, within=within):
+            limit = format_duration(within)
+            return f"waiting, {limit} at most, until {_one_line(condition.expression)}"
+        case ActionWork(action=action) as work:
+            return f"{action}{_pace(work)}"
+        case ProbeWork(kind=kind):
+            return f"looking by {kind}"
+        case StopWork(steps=steps):
+            return f"ending {', '.join(steps)}"
+        case ScenarioWork(scenario=scenario):
+            return f"running the scenario {scenario}"
+        case PlannedCheck(expression=expression) if step.stage is Stage.MAIN:
+            return f"expecting {_one_line(expression)}"
+        case PlannedCheck() | FaultWork() | SnapshotWork():
+            return ""
+        case never:
+            assert_never(never)
 
 
-def _ended(ended: StepEnded) -> Line | None:
+def _pace(work: ActionWork) -> str:
+    """Return how often an action is done, if that is not once."""
+    every = f" every {format_duration(work.every)}" if work.every else ""
+    if work.times is None:
+        return every
+    return f"{every}, {work.times} times" if work.times > 1 else every
+
+
+def _ended(ended: StepEnded, plan: Plan) -> Line | None:
     if ended.outcome is Outcome.DONE:
-        problems = ended.facts.get("problems")
-        return Line(text=f"{ended.step}: not read: {problems}", mood="warn") if problems else None
+        return _done(ended, plan.step(ended.step))
     mood = "bad" if ended.outcome is Outcome.FAILED else "warn"
     return Line(text=f"{ended.step} {ended.outcome}: {ended.error}", mood=mood)
+
+
+def _done(ended: StepEnded, step: PlannedStep) -> Line | None:
+    """Return what is worth a word though all went well."""
+    facts = ended.facts
+    if step.scenario is not None:
+        return Line(text=f"{ended.step}: was execution {facts.get('execution')}")
+    if step.gate is not None and not facts.get("opened", True):
+        return Line(text=f"{ended.step}: passed, though its condition was not true", mood="warn")
+    if problems := facts.get("problems"):
+        return Line(text=f"{ended.step}: not read: {problems}", mood="warn")
+    troubled = step.action is not None and (facts.get("missed") or facts.get("failed"))
+    return Line(text=f"{ended.step}: repeated{_facts(facts)}", mood="warn") if troubled else None
 
 
 def _retried(retried: StepRetried, plan: Plan) -> Line:
