@@ -64,7 +64,7 @@ def test_a_hostile_expression_is_refused_at_once(text: str, code: str) -> None:
     started = time.process_time()
 
     assert refusal(text)[0] == code
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,10 @@ def test_a_hostile_expression_is_refused_at_once(text: str, code: str) -> None:
         ("xs" + ".map(x, x)" * 11, "its loops take more than 10,000 turns"),
         ("xs.map(x, xs.filter(y, true))", "its loops take more than 10,000 turns"),
         ("xs.map(x, xs)", "the result holds more than 10000 values"),
+        (
+            f"xs.map(x, '{'a' * 2_000}')",
+            "the texts in the result have more than 1048576 characters in all",
+        ),
     ],
 )
 def test_a_hostile_expression_is_cut_off_quickly(text: str, cause: str) -> None:
@@ -84,7 +88,7 @@ def test_a_hostile_expression_is_cut_off_quickly(text: str, cause: str) -> None:
         program.evaluate({"xs": tuple(range(1_000))})
 
     assert failed.value.cause == cause
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_a_pathological_pattern_takes_linear_time() -> None:
     started = time.process_time()
 
     assert compiled("s.matches('^(a+)+$')").evaluate({"s": "a" * 4_000 + "b"}) is False
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 1
 
 
 def test_equal_texts_share_their_code_but_not_their_places() -> None:
