@@ -175,6 +175,14 @@ def test_a_matrix_has_its_axes_and_sees_those_around_it(steps: dict[str, Step]) 
     assert inner.for_each == ForEach(axes={"value": (1,)}, mark=Mark("good.yaml", 4, 16))
 
 
+def test_a_condition_in_copies_of_copies_knows_what_both_are_made_for() -> None:
+    inner = "{for_each: [1], wait: 1s, if: \"each.service == 'a' && each.value > 0\"}"
+    outer = step(f"{{for_each: {{service: [a]}}, sequence: [{inner}]}}")
+
+    assert isinstance(outer, SequenceStep)
+    assert outer.steps[0].condition is not None
+
+
 def test_what_is_copied_is_not_known_beside_the_copies() -> None:
     text = f'{HEAD}steps:\n  - {{for_each: [1], wait: 1s}}\n  - {{wait: "${{{{ each.value }}}}"}}\n'
 

@@ -58,6 +58,11 @@ WELL = {
         f"id: break, {KILL}, background: true",
         'expect: "1 < 2", after_fault: break',
     ),
+    "a stop comes after a check that begins with what is stopped": (
+        f"id: load, {LOAD}, needs: []",
+        'id: calm, expect: "1 < 2", during: load, background: true, needs: []',
+        "stop: load, needs: [calm]",
+    ),
     "a check needs another step and is judged during a third": (
         f"id: break, {KILL}, needs: []",
         "id: one, wait: 1s, needs: []",
@@ -113,6 +118,17 @@ def test_steps_that_would_wait_for_ever_are_named_whole(name: str) -> None:
 
     assert problem.code == "scenario.cycle"
     assert problem.text.startswith(f"these steps wait for each other: {circle}")
+
+
+def test_of_circles_that_share_a_step_one_is_told() -> None:
+    waits = ("a, needs: [b]", "b, needs: [a, c]", "c, needs: [b, d]", "d, needs: [c]")
+
+    found = problems(scenario(*(f"wait: 1s, id: {step}" for step in waits)))
+
+    assert [problem.text.split("; ")[0] for problem in found] == [
+        "these steps wait for each other: a -> b -> a",
+        "these steps wait for each other: c -> d -> c",
+    ]
 
 
 @pytest.mark.parametrize(

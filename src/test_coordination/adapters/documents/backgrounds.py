@@ -14,7 +14,7 @@ def write_out(document: Document, location: Location) -> None:
     """Put the keys of the map under ``background``, if it is one, beside those of the step.
 
     So ``background: {action: load}`` becomes ``background: true`` with ``action: load`` beside
-    it. Each key keeps its place. One that stands in both is refused, and that beside it counts.
+    it. Each key keeps its place. One that stands in both is refused.
     """
     step, nested = document.at(location), _nested(document, location)
     if not isinstance(step, TreeMap) or nested is None:
@@ -23,11 +23,9 @@ def write_out(document: Document, location: Location) -> None:
         if key in step:
             text = f"{key!r} stands beside 'background', too; leave one of the two out"
             document.refuse((*location, KEY, key), "conflict", text, key=True)
-    written = TreeMap(step.mark)
-    for source in (step, nested):
-        for key in source:
-            if key not in written:
-                written.take(source, key)
+    written = step.copied()
+    for key in nested:
+        written.take(nested, key)
     written[KEY] = True
     siblings = document.at(location[:-1])
     assert isinstance(siblings, list), "steps stand in lists"
