@@ -209,13 +209,12 @@ class Loading:
     async def _member(self, wanted: Reference, above: tuple[str, ...]) -> Loaded | None:
         if (name := str(wanted)) not in self._found:
             found = await self._gathering.find(wanted.name, wanted.version)
-            match found:
-                case None:
-                    self._found[name] = None
-                case StoredScenario():
-                    self._found[name] = await self.load_stored(found)
-                case Part():
-                    self._found[name] = await self.load(found.text, file=found.file, above=above)
+            if found is None:
+                self._found[name] = None
+            elif isinstance(found, StoredScenario):
+                self._found[name] = await self.load_stored(found)
+            else:
+                self._found[name] = await self.load(found.text, file=found.file, above=above)
         return self._found[name]
 
     async def unknown(self, wanted: Reference) -> Problem:
