@@ -103,7 +103,8 @@ def _settling(
     checks: Iterable[Check], settler: Settler, *, prefix: str, stage: Stage
 ) -> Iterator[PlannedStep]:
     for check in checks:
-        patient = replace(check, within=check.within or SETTLE_DEFAULT)
+        within = SETTLE_DEFAULT if check.within is None else check.within
+        patient = replace(check, within=within)
         planned = planned_check(patient, settler, recent=True)
         yield _judging(planned, f"{prefix}.{check.id}", stage=stage)
 

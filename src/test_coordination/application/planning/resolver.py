@@ -30,7 +30,6 @@ from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.secrets import placeholder, references
 from test_coordination.domain.steps import COPIES_MAX, HOLD_MAX, ScenarioStep
 from test_coordination.domain.topology import Topology
-from test_coordination.domain.values import Value
 
 DEPTH_MAX: Final = 8
 """How deep scenarios may run as steps of each other, the outermost counted."""

@@ -12,7 +12,8 @@ from test_coordination.application.planning import seeds
 from test_coordination.application.planning.checks import planned_check, planned_gate
 from test_coordination.application.planning.choose import choose
 from test_coordination.application.planning.ramps import FULL, Strength, strengths, weakened
-from test_coordination.application.planning.settle import MOMENT_MAX, NO_TIME, TIME_MIN, Settler
+from test_coordination.application.planning.settle import NO_TIME, TIME_MIN, Settler
+from test_coordination.application.planning.tries import pauses
 from test_coordination.domain.plan import (
     ActionWork,
     Choice,
@@ -156,12 +157,7 @@ class _Task:
             found = self.settler.moment(self.step.timeout, self.step.mark, least=TIME_MIN)
         else:
             retry = self._retry()
-            delay_s, pauses_s = retry.delay.total_seconds(), 0.0
-            for _ in range(retry.attempts - 1):
-                pauses_s += delay_s
-                delay_s = min(delay_s * retry.backoff, MOMENT_MAX.total_seconds())
-            pauses = timedelta(seconds=pauses_s)
-            found = longest * retry.attempts + pauses + STEP_TIMEOUT_DEFAULT
+            found = longest * retry.attempts + pauses(retry) + STEP_TIMEOUT_DEFAULT
         return found if self.limit is None else min(found, self.limit)
 
     def _waiting(self, step: WaitStep | GateStep) -> PlannedStep:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, groupby
 
+from test_coordination.application.planning.course import course
 from test_coordination.application.planning.expand import Expanded
 from test_coordination.application.planning.settle import Settler
 from test_coordination.application.planning.steps import Made
-from test_coordination.domain.errors import Mark
 from test_coordination.domain.graph import find_cycle, layers
 from test_coordination.domain.plan import PlannedStep, StopWork
 from test_coordination.domain.steps import Deed, ExpectStep, StopStep, needs_of
@@ -34,10 +33,8 @@ def wire(
     """
     wiring = _Wiring(expanded, made, settler)
     members = {name: wiring.members(name) for name in expanded.deeds}
-    return Wired(
-        steps=wiring.wired(first),
-        groups={name: found for name, found in members.items() if found != (name,)},
-    )
+    groups = {name: found for name, found in members.items() if found != (name,)}
+    return Wired(steps=wiring.wired(first, groups), groups=groups)
 
 
 class _Wiring:
@@ -57,18 +54,16 @@ class _Wiring:
         deeds = self._expanded.deeds.get(step, ())
         return tuple(planned.id for deed in deeds for planned in self._made[deed].steps)
 
-    def wired(self, first: frozenset[StepId]) -> tuple[PlannedStep, ...]:
+    def wired(
+        self, first: frozenset[StepId], groups: Mapping[StepId, tuple[StepId, ...]]
+    ) -> tuple[PlannedStep, ...]:
         """Return all steps with their needs; nothing if they wait for each other."""
-        marks = {deed.id: deed.mark for deed in self._expanded.every_deed()}
-        if self._refuse_circle(self._needs, marks):
-            return ()
+        if circle := find_cycle(self._needs):
+            return self._refuse_circle(circle)
         satisfied = self._satisfied()
         steps = tuple(chain(*(self._wired(one, satisfied) for one in self._made.values())))
-        places = {
-            step.id: self._made[deed].step.mark for deed in marks for step in self._made[deed].steps
-        }
-        if self._refuse_circle({step.id: step.needs for step in steps}, places):
-            return ()
+        if points := find_cycle(course(steps, groups)):
+            return self._refuse_circle([step for step, _ in points])
         return tuple(replace(step, needs=step.needs or first) for step in steps)
 
     def _drop_idle(self) -> None:
@@ -138,14 +133,14 @@ class _Wiring:
         during = deed.check.during if isinstance(deed, ExpectStep) else None
         return frozenset() if during is None else frozenset(self.members(during))
 
-    def _refuse_circle(
-        self, needs: Mapping[StepId, AbstractSet[StepId]], marks: Mapping[StepId, Mark]
-    ) -> bool:
-        circle = find_cycle(needs)
-        if circle:
-            text = f"these steps wait for each other: {' -> '.join(circle)}; "
-            self._settler.refuse(marks[circle[0]], "plan.circle", f"{text}take one need away")
-        return bool(circle)
+    def _refuse_circle(self, circle: Iterable[StepId]) -> tuple[()]:
+        names = [name for name, _ in groupby(circle)]
+        marks = {deed.id: deed.mark for deed in self._expanded.every_deed()}
+        marks |= {step.id: step.mark for step in self._planned.values() if step.mark}
+        text = f"these steps wait for each other: {' -> '.join(names)}; take one need away, or "
+        text += "let one of them run in the background"
+        self._settler.refuse(marks[names[0]], "plan.circle", text)
+        return ()
 
 
 def _regards(deed: Deed) -> Iterator[StepId]:
