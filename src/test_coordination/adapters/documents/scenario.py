@@ -13,7 +13,7 @@ from test_coordination.adapters.documents.claims import (
     read_on_failure,
     read_resources,
 )
-from test_coordination.adapters.documents.compose import open_document
+from test_coordination.adapters.documents.compose import LANGUAGE_VERSION, open_document
 from test_coordination.adapters.documents.declarations import parameter_type, read_parameters
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.drafts import Draft, every, named, read_drafts
@@ -50,8 +50,6 @@ from test_coordination.domain.scenario import (
 )
 from test_coordination.domain.steps import ProbeStep
 from test_coordination.domain.topology import Topology
-
-LANGUAGE_VERSION: Final = 1
 
 _FORMS: Final[Mapping[DocumentKind, type[BodyForm]]] = {
     DocumentKind.SCENARIO: ScenarioForm,

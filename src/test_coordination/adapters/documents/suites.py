@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Final, TypeAlias
 
-from test_coordination.adapters.documents.declarations import read_parameters
+from test_coordination.adapters.documents.compose import LANGUAGE_VERSION
+from test_coordination.adapters.documents.declarations import parameter_type, read_parameters
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.field_types import split_reference
 from test_coordination.adapters.documents.forms import WORD_EXPECTED, fill, is_word
@@ -24,7 +25,6 @@ from test_coordination.domain.steps import COPIES_MAX, Parameters
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import StepId
 
-LANGUAGE_VERSION: Final = 1
 ENTRIES_MAX: Final = 200
 
 _Matrix: TypeAlias = Mapping[str, Expression | tuple[object, ...]]
@@ -52,8 +52,7 @@ class SuiteDecoder:
         secrets = secret_names(known)
         names = {**settled_names(known, topology, self._environment), **secrets}
         names = {name: kind for name, kind in names.items() if not name.startswith("execution.")}
-        if isinstance(form.parameters, Mapping) and not parameters:
-            names["parameters"] = Kind.ANY
+        names |= _refused_parameters(form.parameters, names)
         texts = Texts(document, self._expressions, secrets=secrets)
         reading = _Reading(document, texts, names)
         matrix = reading.matrix((), form.matrix)
@@ -72,6 +71,21 @@ class SuiteDecoder:
             concurrency=form.concurrency,
             stop_on=form.stop_on,
         )
+
+
+def _refused_parameters(declared: object, names: Names) -> Names:
+    """Return as known what was refused at its declaration, so that it is told only there."""
+    if declared is not None and not isinstance(declared, Mapping):
+        return {"parameters": Kind.ANY}
+    return {
+        f"parameters.{name}": Kind.ANY
+        for name, said in (declared or {}).items()
+        if f"parameters.{name}" in names and not _has_type(said)
+    }
+
+
+def _has_type(said: object) -> bool:
+    return isinstance(said, Mapping) and parameter_type(said.get("type")) is not None
 
 
 def _check_version(document: Document, form: SuiteForm) -> None:
