@@ -221,6 +221,7 @@ WINDOWS: Final = [
     (f"{P}.after('later').p95_ms < 1", Missing((f"{P}.after(later).p95_ms",))),
     (f"abs({P}.after('later').p95_ms) < 1", Missing((f"{P}.after(later).p95_ms",))),
     (f"{P}.after('later').p95_ms < 1 || {P}.count > 1", True),
+    (f"{P}.during{NOW}.count == 10 && probes.lost.rate > 1", Missing(("probes.lost.rate",))),
     (f"[1].all(x, {P}.during{NOW}.count > x)", True),
     (f"'{P}.during(0)' // {P}.during(0)", f"{P}.during(0)"),
     (f"{P}.during{NOW}.p9_ms", Refused("unknown_name")),
@@ -290,6 +291,8 @@ CUSTOM: Final = [
     ("max(probes.lost.rate, 1)", Missing(("probes.lost.rate",))),
     ("[1, 2].map(x, abs(x - 3))", (2, 1)),
     ("[1, 2].map(x, sum([x, x]))", Refused("too_costly")),
+    ("[1, 3].map(x, max(x, 2))", (2, 3)),
+    ("parameters.sizes.filter(x, max(x, 2) > 2)", (2.5, 4)),
     ("suum([1])", Refused("unknown_name")),
 ]
 EVERYTHING: Final = [

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from support.cel_corpus import LANGUAGE, SEEN, WORLD, compiled
+from support.cel_corpus import HERE, LANGUAGE, SEEN, WORLD, compiled
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import (
     Expression,
+    ExpressionFailedError,
     InvalidExpressionError,
     Kind,
     Measure,
@@ -90,6 +94,17 @@ def test_steps_whose_ids_have_dots_have_windows_too() -> None:
     assert program.names == {"probes.a.during(try_it.2).count"}
 
 
+def test_of_figures_that_begin_alike_the_longest_is_meant() -> None:
+    names: Names = {
+        "probes.a.last": Kind.MAP,
+        "probes.a.last.x": Kind.INTEGER,
+        "steps.s.outcome": Kind.STRING,
+    }
+
+    assert compiled("probes.a.after('s').last.x", names=names).names == {"probes.a.after(s).last.x"}
+    assert compiled("probes.a.after('s').last.y", names=names).names == {"probes.a.after(s).last"}
+
+
 def test_names_with_a_dash_have_windows_too() -> None:
     names: Names = {"probes.lost-orders.last.at-all": Kind.INTEGER, "steps.x.outcome": Kind.STRING}
 
@@ -155,6 +170,7 @@ def test_names_with_a_dash_have_windows_too() -> None:
             "but 'snapshots.before' is no probe; write probes.NAME.during('step').FIGURE",
         ),
         ("[1][0].after('load')", 8, "but what stands before is no probe; write probes.NAME.after"),
+        ("{'a': 1}.probes.latency.after('load')", 25, "but what stands before is no probe"),
         ("'x'.after('load')", 5, "but what stands before is no probe; write probes.NAME.after"),
         ("before('load').count", 1, "but what stands before is no probe; write probes.NAME.before"),
         (
@@ -206,3 +222,26 @@ def test_windows_of_durations_keep_their_kind() -> None:
     program = compiled("probes.a.before('x').last.age > duration('1s')", names=names)
 
     assert program.evaluate({"probes.a.before(x).last.age": timedelta(seconds=2)}) is True
+
+
+PIECES: Final = [
+    "probes", "latency", ".", ".", "during", "after", "(", ")", "'load'", '"restart-now"', "count",
+    "last", "body", "p95_ms", " ", "\n", "`", "//", "'", "has(", "[", "]", "<", "2.5", "&&", "w0",
+    P, f"{P}.during('load')", ".count", "+", "abs(", "parameters.rate", ",", "😀", "-", "?", ":",
+]  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=14).map("".join))
+def test_no_window_breaks_the_compiler_and_every_place_is_inside_the_text(text: str) -> None:
+    if not text.strip():
+        return
+    try:
+        program = compiled(text, names=WORLD)
+    except InvalidExpressionError as error:
+        column = error.problem.mark.column - HERE.column
+        assert 0 <= column <= len(text)
+    else:
+        with suppress(MissingValueError, ExpressionFailedError):
+            program.evaluate(SEEN)
+        assert all("w0" not in name for name in program.names)
