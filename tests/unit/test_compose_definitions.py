@@ -116,6 +116,16 @@ def test_a_mistake_that_two_documents_make_together_is_told_where_the_last_one_s
     assert [str(each.mark) for each in refused.value.problems] == ["main.yaml:6:22"]
 
 
+def test_an_id_that_a_parent_has_taken_elsewhere_is_told_with_its_file() -> None:
+    with pytest.raises(InvalidDocumentError) as refused:
+        read(f"{dedent(CHILD)}preconditions: [{{id: back, expect: 1 < 2}}]\n", TEMPLATE)
+
+    (problem,) = refused.value.problems
+    assert problem.text == (
+        "the id 'back' is taken already (at main.yaml:7:22); give this one its own"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [

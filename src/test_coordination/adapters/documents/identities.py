@@ -19,7 +19,9 @@ class Identities:
             self._taken[name] = location
             return
         at = self._document.mark(first)
-        text = f"the id {name!r} is taken already (at {at.line}:{at.column}); give this one its own"
+        is_near = at.file == self._document.mark(location).file
+        place = f"{at.line}:{at.column}" if is_near else str(at)
+        text = f"the id {name!r} is taken already (at {place}); give this one its own"
         self._document.refuse(location, "duplicate_id", text)
 
     def made_up(self, name: str) -> str:
