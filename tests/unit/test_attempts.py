@@ -104,6 +104,7 @@ def test_a_fault_that_cannot_be_undone_is_never_tried_again(on_error: OnError) -
 
         assert bed.kit.off.tries["inject"] == 1
         assert ended.verdict is Verdict.RESIDUE
+        assert (ended.steps[CUT].attempts, ended.steps[CUT].code) == (1, "fault.failed")
         assert "w" not in ended.steps
 
     story()

@@ -19,7 +19,7 @@ from test_coordination.application.engine.decide import (
     Stop,
     decide,
 )
-from test_coordination.application.engine.verdict import conclusion, judge
+from test_coordination.application.engine.verdict import conclusion, judge, remedy
 from test_coordination.domain.events import (
     AbortRequested,
     CheckJudged,
@@ -205,6 +205,17 @@ def test_what_was_taken_over_is_only_ended() -> None:
     assert isinstance(missed, CheckJudged)
     assert missed.validation.finding is Finding.NOT_RUN
     assert end == ExecutionEnded(verdict=Verdict.COULD_NOT_RUN, reason="its worker is dead")
+
+
+def test_what_is_done_on_failure_is_for_whoever_began_it() -> None:
+    mend = replace(wait(A), stage=Stage.FAILURE)
+    steps = plan(expect(C), mend)
+
+    assert remedy(steps, after(STARTED, judged(Finding.BROKEN), done(C))) == A
+    assert remedy(steps, after(STARTED, judged(Finding.HELD), done(C))) is None
+    assert remedy(steps, after(STARTED, judged(Finding.BROKEN), done(C), done(A))) is None
+    taken = ExecutionTakenOver(worker=ME, reason="its worker is dead")
+    assert remedy(steps, after(STARTED, judged(Finding.BROKEN), done(C), taken)) is None
 
 
 @pytest.mark.parametrize(

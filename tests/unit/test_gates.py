@@ -164,6 +164,13 @@ def test_a_gate_may_open_at_the_last_moment_and_no_later(opens_s: float, outcome
 
 
 @virtual
+async def test_a_gate_on_nothing_that_is_sampled_opens_to_the_moment() -> None:
+    ended = await Bed().run(plan(gate("gate", until="1 < 2", hold_s=1.25)))
+
+    assert times(ended, "gate") == (0.0, 1.25)
+
+
+@virtual
 async def test_a_gate_that_stays_shut_fails_with_a_sentence() -> None:
     bed = Bed()
     bed.kit.dial.scripts["p"] = [(0, shows(0))]
@@ -239,6 +246,23 @@ async def test_what_is_about_a_step_that_was_skipped_is_skipped_and_no_further()
 
 
 @virtual
+async def test_a_check_is_skipped_when_its_turn_has_come_and_not_before() -> None:
+    bed = Bed()
+
+    ended = await bed.run(
+        plan(
+            fault("cut", condition=when("1 > 2")),
+            wait("w", for_s=3),
+            expect("back", "cut", "w", checked={"after_fault": CUT}),
+            expect("last", "back"),
+        )
+    )
+
+    assert times(ended, "back") == (3.0, 3.0)
+    assert times(ended, "last")[0] == 3.0
+
+
+@virtual
 async def test_a_check_about_several_faults_is_judged_if_one_of_them_was_held() -> None:
     bed = Bed()
     cuts = (StepId("cuts.1"), StepId("cuts.2"))
@@ -258,6 +282,26 @@ async def test_a_check_about_several_faults_is_judged_if_one_of_them_was_held() 
     assert back.began_at == ended.faults[cuts[1]].reverted_at
     assert times(ended, "during")[0] == 2.0
     assert len(ended.validations) == 2
+
+
+@virtual
+async def test_a_check_counts_from_the_last_undo_and_not_from_what_was_skipped_or_written() -> None:
+    bed = Bed()
+    bed.log.slow_s = {"StepEnded": 0.5}
+    cuts = (StepId("cuts.1"), StepId("cuts.2"))
+    planned = plan(
+        fault("cuts.1", hold_s=3),
+        wait("w", for_s=5),
+        fault("cuts.2", "w", condition=when("1 > 2")),
+        expect("back", *cuts, checked={"after_fault": StepId("cuts")}),
+        groups={StepId("cuts"): cuts},
+    )
+
+    ended = await bed.run(planned)
+
+    (back,) = ended.validations
+    assert back.began_at == ended.faults[cuts[0]].reverted_at
+    assert times(ended, "back")[0] > 5
 
 
 @virtual

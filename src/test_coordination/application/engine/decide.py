@@ -85,11 +85,12 @@ def decide(plan: Plan, execution: Execution, now: datetime) -> Decision:
     due = [(step.id, at) for step in running if (at := _ends_at(step, execution)) is not None]
     finish = [*(step for step, at in due if at <= now), *standing.finishing()]
     later = [at for _, at in due if at > now]
+    turns = list(standing.turns())
     return Decision(
         commands=(
             *(Finish(step=step) for step in dict.fromkeys(finish)),
-            *(Begin(step=step) for step in standing.ready()),
-            *standing.passed_over(),
+            *(Begin(step=turn) for turn in turns if not isinstance(turn, Skip)),
+            *(turn for turn in turns if isinstance(turn, Skip)),
         ),
         wake_at=min([*later, *([deadline] if deadline else [])], default=None),
         watching=standing.watching(),

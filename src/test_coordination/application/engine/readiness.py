@@ -23,6 +23,8 @@ NEEDS_SKIPPED: Final = "needs.skipped"
 SUBJECT_SKIPPED: Final = "subject.skipped"
 """Why a check was skipped: what it is about never happened. Those that need it go on."""
 
+_SHUT: Final = frozenset({GATE_SHUT, NEEDS_SKIPPED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
@@ -35,16 +37,32 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How far the steps of a plan have come."""
+    """How far the steps of a plan have come.
+
+    ``over`` are the steps that have ended, however they did, ``skipped`` those of them that were
+    passed over, and ``shut`` those of these that were so for a gate's sake.
+    """
 
     plan: Plan
     execution: Execution
     steps: Mapping[StepId, PlannedStep]
+    over: frozenset[StepId]
+    skipped: frozenset[StepId]
+    shut: frozenset[StepId]
 
     @classmethod
     def of(cls, plan: Plan, execution: Execution) -> Standing:
         """Return how far the steps of ``plan`` have come in ``execution``."""
-        return cls(plan=plan, execution=execution, steps={step.id: step for step in plan.steps})
+        known = execution.steps.items()
+        skipped = {step: state for step, state in known if state.outcome is Outcome.SKIPPED}
+        return cls(
+            plan=plan,
+            execution=execution,
+            steps={step.id: step for step in plan.steps},
+            over=frozenset(step for step, state in known if state.outcome is not None),
+            skipped=frozenset(skipped),
+            shut=frozenset(step for step, state in skipped.items() if state.code in _SHUT),
+        )
 
     def running(self) -> list[PlannedStep]:
         """Return the steps that are under way, in the order of the plan."""
@@ -52,30 +70,25 @@ class Standing:
 
     def is_running(self, step: StepId) -> bool:
         """Tell whether a step is under way."""
-        state = self.execution.steps.get(step)
-        return state is not None and state.outcome is None
-
-    def is_over(self, step: StepId) -> bool:
-        """Tell whether a step has ended, however it did."""
-        state = self.execution.steps.get(step)
-        return state is not None and state.outcome is not None
+        return step in self.execution.steps and step not in self.over
 
     def all_over(self, *stages: Stage) -> bool:
         """Tell whether every step of these stages has ended."""
-        return all(self.is_over(step.id) for step in self.plan.steps if step.stage in stages)
+        return all(step.id in self.over for step in self.plan.steps if step.stage in stages)
 
     def watching(self) -> bool:
         """Tell whether the steady state is to be watched: from the first main step to the last."""
         begun = any(step.id in self.execution.steps for step in self._main())
         return begun and not self.all_over(Stage.MAIN)
 
-    def ready(self) -> list[StepId]:
-        """Return the steps whose turn has come."""
-        return [step.id for step in self._waiting() if self._may_begin(step)]
-
-    def passed_over(self) -> list[Skip]:
-        """Return the steps whose turn will not come, and why."""
-        return [skip for step in self._waiting() if (skip := self._skip(step)) is not None]
+    def turns(self) -> Iterator[StepId | Skip]:
+        """Yield the steps whose turn has come, and those whose turn will not come, and why."""
+        for step in self._waiting():
+            skip = self._skip(step)
+            if skip is not None:
+                yield skip
+            elif self._is_due(step):
+                yield step.id
 
     def finishing(self) -> list[StepId]:
         """Return the steps that end because they are told to.
@@ -99,7 +112,7 @@ class Standing:
         if not endless or not settled or not all(map(self._has_begun, endless)):
             return []
         waiting = [step for step in self._waiting() if step.stage is Stage.MAIN]
-        if any(self._may_begin(step) or self._skip(step) for step in waiting):
+        if any(self._is_due(step) or self._skip(step) for step in waiting):
             return []
         if not waiting:
             return endless
@@ -123,17 +136,14 @@ class Standing:
             if step.id not in known and step.stage is not Stage.FAILURE
         )
 
-    def _may_begin(self, step: PlannedStep) -> bool:
-        return self._is_due(step) and self._skip(step) is None
-
     def _is_due(self, step: PlannedStep) -> bool:
         if step.stage is Stage.AFTER and not self.all_over(Stage.MAIN):
             return False
-        over = all(map(self.is_over, self._awaited(step)))
-        if not over or not all(map(self._is_satisfied, step.needs)):
+        if not step.needs <= self.over and not all(map(self._is_satisfied, step.needs)):
             return False
-        beside = [other for other in step.beside if not self._was_skipped(other)]
-        return not beside or any(map(self._has_begun, beside))
+        beside = step.beside - self.skipped
+        ready = not beside or any(map(self._has_begun, beside))
+        return ready and self._awaited(step) <= self.over
 
     def _awaited(self, step: PlannedStep) -> frozenset[StepId]:
         """Return the steps that must be over, also if they run in the background."""
@@ -141,43 +151,33 @@ class Standing:
         return step.ended.union(() if fault is None else self.plan.members(fault))
 
     def _is_satisfied(self, need: StepId) -> bool:
-        if self.is_over(need):
+        if need in self.over:
             return True
         return need in self.steps and self.steps[need].background and self._has_begun(need)
 
     def _has_begun(self, step: StepId) -> bool:
         """Tell whether a step has begun to matter: a fault once it bites, all else at its start."""
         if not self.is_running(step):
-            return self.is_over(step)
+            return step in self.over
         if self.steps[step].fault is None:
             return True
         fault = self.execution.faults.get(step)
         return fault is not None and fault.injected_at is not None
 
-    def _was_skipped(self, step: StepId) -> bool:
-        state = self.execution.steps.get(step)
-        return state is not None and state.outcome is Outcome.SKIPPED
-
     def _skip(self, step: PlannedStep) -> Skip | None:
         """Return why a step is passed over; None if it is not."""
-        shut = next((need for need in sorted(step.needs) if self._is_shut(need, step)), None)
-        if shut is not None:
-            reason = f"step {shut!r}, which it needs, was skipped"
+        # What comes after the steps comes whatever they came to.
+        shut = [need for need in step.needs & self.shut if self.steps[need].stage is step.stage]
+        if shut:
+            reason = f"step {min(shut)!r}, which it needs, was skipped"
             return Skip(step=step.id, reason=reason, code=NEEDS_SKIPPED)
         about = self._about(step)
         if about is None or not self._is_due(step):
             return None
-        if not all(map(self._was_skipped, self.plan.members(about))):
+        if not self.skipped.issuperset(self.plan.members(about)):
             return None
         reason = f"step {about!r}, which it is about, was skipped"
         return Skip(step=step.id, reason=reason, code=SUBJECT_SKIPPED)
-
-    def _is_shut(self, need: StepId, step: PlannedStep) -> bool:
-        """Tell whether a need was skipped for a gate's sake; what comes after the steps comes."""
-        state = self.execution.steps.get(need)
-        if state is None or state.outcome is not Outcome.SKIPPED:
-            return False
-        return state.code in {GATE_SHUT, NEEDS_SKIPPED} and step.stage is self.steps[need].stage
 
     @staticmethod
     def _about(step: PlannedStep) -> StepId | None:
