@@ -103,8 +103,8 @@ GENERATED: dict[str, tuple[str | bytes, tuple[int, int, str]]] = {
     "control-character": (HEAD + "title: bell \x07\n", (3, 13, "yaml.encoding")),
     "empty": ("", (1, 1, "yaml.empty")),
     "only-a-comment": ("# nothing\n", (1, 1, "yaml.empty")),
-    "a-thousand-and-one-steps": (
-        HEAD + "steps:\n" + "  - wait: 1s\n" * 1001,
+    "a-thousand-and-two-steps": (
+        HEAD + "steps:\n" + "  - wait: 1s\n" * 1002,
         (1004, 5, "scenario.too_many"),
     ),
     "two-hundred-and-one-probes": (

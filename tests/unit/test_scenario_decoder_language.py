@@ -78,6 +78,14 @@ def test_a_scenario_claims_resources_and_limits_its_reach(scenario: Scenario) ->
     assert scenario.owner == "trading"
 
 
+@pytest.mark.parametrize(("text", "percent"), [("50", 50.0), ("12.5", 12.5), ("12.5%", 12.5)])
+def test_a_share_is_a_number_with_or_without_its_sign(text: str, percent: float) -> None:
+    found = read(f"{HEAD}blast_radius: {{percent: {text}}}\nsteps: [{{wait: 1s}}]\n")
+
+    assert found.blast_radius is not None
+    assert found.blast_radius.percent == percent
+
+
 def test_a_start_is_a_gate(scenario: Scenario) -> None:
     assert scenario.start is not None
     assert text_of(scenario.start.condition) == "probes.latency.count > 10"
