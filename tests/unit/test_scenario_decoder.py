@@ -15,7 +15,7 @@ from test_coordination.adapters.documents.patterns import TEXT_LENGTH_MAX, patte
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression, Interpolation
 from test_coordination.domain.parameters import ParameterType
-from test_coordination.domain.scenario import TIMEOUT_DEFAULT, Scenario
+from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.steps import (
     ActionStep,
     ExpectStep,
@@ -153,7 +153,7 @@ def test_a_check_that_is_a_step_has_its_id(scenario: Scenario) -> None:
 def test_the_least_scenario_takes_the_defaults() -> None:
     least = read(HEAD + "steps: [{wait: 1s}]\n")
 
-    assert least.timeout == TIMEOUT_DEFAULT
+    assert least.timeout is None
     assert (least.parameters, least.probes, least.steady_state, least.tags) == ((), (), (), ())
 
 

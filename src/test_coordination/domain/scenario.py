@@ -114,7 +114,8 @@ class StopCondition:
 class Scenario:
     """One definition with all that it extends merged in; immutable once stored.
 
-    ``source`` is its own text and ``parts`` are the texts of all else that it is made of.
+    ``source`` is its own text and ``parts`` are the texts of all else that it is made of. Without
+    a ``timeout`` it is ``TIMEOUT_DEFAULT``.
     """
 
     name: str
@@ -138,7 +139,7 @@ class Scenario:
     steps: tuple[Step, ...] = ()
     postconditions: tuple[Check, ...] = ()
     on_failure: tuple[ActionStep, ...] = ()
-    timeout: Moment = TIMEOUT_DEFAULT
+    timeout: Moment | None = None
 
     def every_step(self) -> Iterator[Step]:
         """Yield each step, a group before the steps in it."""

@@ -42,7 +42,6 @@ from test_coordination.domain.names import (
     step_names,
 )
 from test_coordination.domain.scenario import (
-    TIMEOUT_DEFAULT,
     DocumentKind,
     ProbeSpec,
     Scenario,
@@ -192,7 +191,7 @@ class _Decoding:
             ),
             postconditions=read_checks(late, "postconditions", ids, named="postcondition"),
             on_failure=read_on_failure(late, ids),
-            timeout=late.moment(("timeout",), form.timeout) or TIMEOUT_DEFAULT,
+            timeout=late.moment(("timeout",), form.timeout),
         )
         observed = {**self._names, **self._live(scenario)}
         early.conditions.judge(self._texts, observed)

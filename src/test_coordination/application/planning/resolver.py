@@ -26,7 +26,7 @@ from test_coordination.domain.plan import (
     PlannedStep,
     ScenarioWork,
 )
-from test_coordination.domain.scenario import Scenario
+from test_coordination.domain.scenario import TIMEOUT_DEFAULT, Scenario
 from test_coordination.domain.secrets import placeholder, references
 from test_coordination.domain.steps import COPIES_MAX, HOLD_MAX, ScenarioStep
 from test_coordination.domain.topology import Topology
@@ -99,7 +99,8 @@ class _Course:
             environment=resolver.environment,
             seed=seed,
         )
-        timeout = settler.moment(scenario.timeout, scenario.mark, least=TIME_MIN, most=HOLD_MAX)
+        longest = TIMEOUT_DEFAULT if scenario.timeout is None else scenario.timeout
+        timeout = settler.moment(longest, scenario.mark, least=TIME_MIN, most=HOLD_MAX)
         planner = Planner(seed=seed, longest=timeout, nested=self.nested)
         wired = stages(scenario, planner, settler)
         self._refuse_many(wired.steps, scenario.mark, settler)
