@@ -19,6 +19,7 @@ from test_coordination.adapters.actions.service import (
     StopService as StopServiceNow,
 )
 from test_coordination.adapters.documents.definitions import DefinitionReader
+from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.faults.latency import SlowLink
 from test_coordination.adapters.faults.service import (
@@ -94,8 +95,12 @@ def _named(kinds: Iterable[Known]) -> dict[str, Known]:
 
 
 @asynccontextmanager
-async def open_world(settings: Settings, system: Topology | None) -> AsyncGenerator[World]:
+async def open_world(
+    settings: Settings, system: Topology | None, *, shipped: Path | None = None
+) -> AsyncGenerator[World]:
     """Lend everything that a coordinator stands on; servers that are ours run meanwhile.
+
+    ``shipped`` is the directory of the definitions that come with the program.
 
     Raises:
         StoreUnavailableError: PostgreSQL cannot be reached.
@@ -135,11 +140,19 @@ async def open_world(settings: Settings, system: Topology | None) -> AsyncGenera
             catalogue=known,
             system=system,
             environment=visible,
+            library=FileLibrary(settings.library),
+            shipped=FileLibrary([shipped] if shipped else []),
         )
 
 
 @asynccontextmanager
-async def open_on(settings: Settings, *, topology: Topology | None) -> AsyncGenerator[Coordinator]:
-    """Lend a coordinator on what ``settings`` say; see `coordinating` for its begin and end."""
-    async with open_world(settings, topology) as world, coordinating(world) as coordinator:
+async def open_on(
+    settings: Settings, *, topology: Topology | None, shipped: Path | None = None
+) -> AsyncGenerator[Coordinator]:
+    """Lend a coordinator on what ``settings`` say; see `coordinating` for its begin and end.
+
+    ``shipped`` is the directory of the definitions that come with the program.
+    """
+    opened = open_world(settings, topology, shipped=shipped)
+    async with opened as world, coordinating(world) as coordinator:
         yield coordinator

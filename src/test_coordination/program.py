@@ -27,6 +27,7 @@ from test_coordination.interfaces.cli.program import Finding, Observation, Syste
 from test_coordination.settings import Settings
 
 TRADING: Final = "examples/trading/topology.yaml"
+SCENARIOS: Final = "scenarios"
 
 
 @asynccontextmanager
@@ -64,7 +65,8 @@ class CommandProgram:
 
     def coordinator(self, topology: Topology | None) -> AbstractAsyncContextManager[Coordinator]:
         """See `Program.coordinator`."""
-        return open_on(self._settings, topology=topology)
+        shipped = systems.shipped(SCENARIOS)
+        return open_on(self._settings, topology=topology, shipped=shipped)
 
     def topology(self, choice: SystemChoice) -> Topology | None:
         """See `Program.topology`."""

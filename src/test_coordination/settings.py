@@ -12,7 +12,9 @@ from typing import ClassVar, Final
 from test_coordination.domain.errors import CoordinationError, suggestion
 
 PREFIX: Final = "TCOORD_"
-NAMES: Final = frozenset({"allowed_env", "home", "postgres_url", "redis_url", "topology"})
+NAMES: Final = frozenset(
+    {"allowed_env", "home", "library", "postgres_url", "redis_url", "topology"}
+)
 _VARIABLE: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 ROOT_HOME: Final = Path("/var/lib/test-coordinator")
 
@@ -37,8 +39,9 @@ class Settings:
     ``home`` is where embedded servers and the state of systems under test are kept. Without
     ``postgres_url`` an embedded PostgreSQL and Valkey run there; with it, and without
     ``redis_url``, there is no live view but the log itself. ``allowed_env`` names the variables
-    of the environment that definitions may see. URLs may hold passwords: they are left out of
-    this value's text.
+    of the environment that definitions may see. ``library`` are directories in which definitions
+    are looked for by name, in their order. URLs may hold passwords: they are left out of this
+    value's text.
     """
 
     home: Path
@@ -46,6 +49,7 @@ class Settings:
     redis_url: str | None = None
     topology: Path | None = None
     allowed_env: tuple[str, ...] = ()
+    library: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         return f"Settings(home={self.home}, topology={self.topology})"
@@ -83,6 +87,11 @@ class Settings:
             postgres_url=given.get("postgres_url"),
             redis_url=given.get("redis_url"),
             topology=Path(topology).expanduser() if topology else None,
+            library=tuple(
+                Path(directory).expanduser()
+                for directory in given.get("library", "").split(":")
+                if directory
+            ),
             allowed_env=_variables(given.get("allowed_env", ""), file or f"{PREFIX}ALLOWED_ENV"),
         )
 

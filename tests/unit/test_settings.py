@@ -41,3 +41,10 @@ def test_a_file_may_allow_variables_too_and_is_named_where_it_is_wrong(tmp_path:
     file.write_text('allowed_env = "RE GION"\n')
     with pytest.raises(InvalidSettingsError, match=r"tcoord\.toml: allowed_env names 'RE GION'"):
         read(TCOORD_CONFIG=str(file))
+
+
+def test_directories_of_definitions_are_kept_in_their_order() -> None:
+    settings = read(TCOORD_LIBRARY="/team/scenarios::shared/templates:")
+
+    assert settings.library == (Path("/team/scenarios"), Path("shared/templates"))
+    assert read().library == ()
