@@ -228,6 +228,17 @@ def test_a_thousand_steps_with_checks_are_read_in_seconds() -> None:
     assert perf_counter() - began < 20
 
 
+def test_hundreds_of_copied_steps_with_conditions_are_read_in_seconds() -> None:
+    step = '  - {{id: s{n}, for_each: [1], wait: 1s, if: "each.value > {n}"}}\n'
+    steps = "".join(step.format(n=n) for n in range(500))
+    began = perf_counter()
+
+    scenario = read(HEAD + "steps:\n" + steps)
+
+    assert len(scenario.steps) == 500
+    assert perf_counter() - began < 5
+
+
 @pytest.mark.parametrize(
     "pattern",
     ["[a-z]+", "(?:ab)+", r"\d{3}-\d{4}", "v?[0-9]+(\\.[0-9]+)?", "a|b", "[]x)]*", "{}", "x{,5}"],

@@ -27,17 +27,21 @@ class Conditions:
     """Conditions that are judged once everything is known that they may name."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[Expression, Names]] = []
+        self._found: dict[frozenset[tuple[str, Kind]], list[Expression]] = {}
 
     def add(self, condition: Expression, own: Names) -> None:
         """Keep a condition for later; ``own`` are the names that it alone may use."""
-        self._found.append((condition, own))
+        self._found.setdefault(frozenset(own.items()), []).append(condition)
 
     def judge(self, texts: Texts, names: Names) -> None:
-        """Check every condition against ``names`` and its own."""
-        scopes = {id(own): {**names, **own} if own else names for _, own in self._found}
-        for condition, own in self._found:
-            texts.judge(condition, scopes[id(own)])
+        """Check every condition against ``names`` and its own.
+
+        Those with the same names come together, for it takes long to get ready for others.
+        """
+        for own, conditions in self._found.items():
+            known = {**names, **dict(own)}
+            for condition in conditions:
+                texts.judge(condition, known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
