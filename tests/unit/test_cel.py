@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from support.cel_corpus import NAMES, VALUES, compiled, refusal
 from test_coordination.domain.expressions import (
     ExpressionFailedError,
     Fact,
+    InvalidExpressionError,
     Kind,
     Measure,
     MissingValueError,
@@ -102,6 +104,9 @@ def test_a_program_names_what_it_refers_to_and_nothing_else() -> None:
             "no value is named 'probes.latency.p9_ms'; did you mean 'probes.latency.p95_ms'?",
         ),
         ("snapshots.befor.orders.x", 10, "did you mean 'snapshots.before'?"),
+        ("prboes.latncy.p9_ms", 10, "did you mean 'probes.latency.p95_ms'?"),
+        ("latency.p95_ms", 10, "did you mean 'probes.latency.p95_ms'?"),
+        ("probes.quite.another", 10, "no value is named 'probes.quite.another'; known: any, b,"),
         (
             "probes.latency",
             10,
@@ -121,6 +126,20 @@ def test_an_unknown_name_is_refused_with_its_place_and_a_hint(
 
     assert (code, at) == ("expression.unknown_name", column)
     assert hint in said
+
+
+def test_the_nearest_of_thousands_of_names_is_found_at_once() -> None:
+    names = {
+        f"probes.p{number}.p{share}_ms": Kind.NUMBER
+        for number in range(500)
+        for share in range(1, 9)
+    }
+    started = time.process_time()
+
+    with pytest.raises(InvalidExpressionError, match="did you mean 'probes.p77.p5_ms'"):
+        compiled("probes.p77.pp5_ms", names=names)
+
+    assert time.process_time() - started < 0.2
 
 
 @pytest.mark.parametrize(

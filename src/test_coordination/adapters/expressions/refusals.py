@@ -220,13 +220,27 @@ def _unknown_name(name: str, names: Names, rest: str) -> str:
             return f"{name!r} followed by '-' is a subtraction; write {quoted}"
     if below := {other[len(name) + 1 :] for other in known if other.startswith(f"{name}.")}:
         return f"{name!r} is a group of values; name one of them: {', '.join(sorted(below)[:12])}"
-    parts = name.split(".")
-    for count in range(len(parts), 0, -1):
-        start = ".".join(parts[:count])
-        alike = frozenset(other for other in known if other.count(".") == count - 1)
-        if get_close_matches(start, alike, n=1):
-            return f"no value is named {name!r}; {suggestion(start, alike)}"
-    return f"no value is named {name!r}; {suggestion(name, known)}"
+    if near := _nearest(name, known):
+        return f"no value is named {name!r}; did you mean {near!r}?"
+    return f"no value is named {name!r}; {suggestion('', known)}"
+
+
+def _nearest(name: str, known: frozenset[str]) -> str | None:
+    """Return the name that is like ``name`` part by part, or that ends in it; or None.
+
+    To compare the names as a whole would take a fraction of a second where there are thousands.
+    """
+    if complete := [other for other in known if other.endswith(f".{name}")]:
+        return min(complete)
+    candidates = [other.split(".") for other in sorted(known)]
+    for place, part in enumerate(name.split(".")):
+        parts = {other[place] for other in candidates if len(other) > place}
+        near = [part] if part in parts else get_close_matches(part, parts, n=1)
+        if not near:
+            whole = (other for other in candidates if len(other) == place > 0)
+            return next(map(".".join, whole), None)
+        candidates = [other for other in candidates if other[place : place + 1] == near]
+    return ".".join(candidates[0])
 
 
 def _split_types(types: str) -> list[str]:
