@@ -18,6 +18,7 @@ from support.engine_plans import (
     ended_s,
     expect,
     fault,
+    gate,
     outcomes,
     plan,
     retry,
@@ -29,7 +30,7 @@ from support.engine_plans import (
 from support.virtual_time import since, virtual
 from test_coordination.domain.events import FaultInjected, Outcome, StepStarted
 from test_coordination.domain.execution import FaultStatus
-from test_coordination.domain.steps import Mode
+from test_coordination.domain.steps import Mode, Otherwise
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Finding, Verdict
 
@@ -110,6 +111,26 @@ async def test_only_what_is_waited_for_is_ended_while_others_have_yet_to_begin()
     assert bed.kit.board.times("revert") == [2.0]
     assert times(ended, "last") == (2.0, 5.0)
     assert times(ended, "load")[1] == 5.0
+
+
+@virtual
+async def test_what_only_a_skipped_step_waits_for_goes_on() -> None:
+    bed = Bed()
+    load = StepId("load")
+
+    ended = await bed.run(
+        plan(
+            act("load", every_s=1, times=None, background=True),
+            fault("cut", hold_s=None),
+            gate("gate", until="1 > 2", within_s=3, otherwise=Otherwise.SKIP),
+            replace(wait("never", "gate", "load"), ended=frozenset({load})),
+            replace(wait("late", "cut", for_s=4), ended=frozenset({CUT})),
+        )
+    )
+
+    assert outcomes(ended)["never"] is Outcome.SKIPPED
+    assert times(ended, "late") == (3.0, 7.0)
+    assert times(ended, "load")[1] == 7.0
 
 
 @virtual

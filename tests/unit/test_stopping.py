@@ -161,7 +161,7 @@ async def test_nothing_is_done_on_failure_where_all_held() -> None:
 
     ended = await bed.run(plan(wait("w", for_s=2.5), MEND, watched=(WELL,)))
 
-    assert ended.verdict is Verdict.HELD
+    assert (ended.verdict, ended.notes) == (Verdict.HELD, ())
     assert "mend" not in ended.steps
 
 
