@@ -136,7 +136,7 @@ def test_the_nearest_of_thousands_of_names_is_found_at_once() -> None:
     }
     started = time.process_time()
 
-    with pytest.raises(InvalidExpressionError, match="did you mean 'probes.p77.p5_ms'"):
+    with pytest.raises(InvalidExpressionError, match=r"did you mean 'probes\.p77\.p5_ms'"):
         compiled("probes.p77.pp5_ms", names=names)
 
     assert time.process_time() - started < 0.2
