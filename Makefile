@@ -25,7 +25,10 @@ requirements: ## pin what pyproject.toml asks for, with hashes
 	    --group "$${what#*:}" -o "requirements/$${what%:*}.txt"; \
 	done
 
+generated: ## write the files that are made from the code: schemas and references
+	$(PYTHON) scripts/generate.py
+
 benchmarks: ## print every benchmark's table
 	for each in benchmarks/*.py; do echo "== $$each"; $(PYTHON) "$$each" || exit 1; done
 
-.PHONY: help check quick format demo requirements benchmarks
+.PHONY: help check quick format demo requirements generated benchmarks

@@ -206,3 +206,11 @@ def test_the_nearest_address_is_suggested(topology: Topology) -> None:
 
     assert text.startswith("'127.0.0.1:8085' is no address of system 'trading'")
     assert "did you mean '127.0.0.1:8084'?" in text
+
+
+def test_a_name_that_nothing_has_is_a_mistake_before_its_value_is_known() -> None:
+    unknown = frozenset({("grase",), ("headers",)})
+
+    found = texts({"grase": None, "headers": {"a": "b"}}, unknown)
+
+    assert found == ["no parameter is named 'grase'; did you mean 'grace'?"]

@@ -209,12 +209,15 @@ def problems(
         model.model_validate(plain(parameters))
     except ValidationError as error:
         details = error.errors(include_url=False)
-        return [_problem(model, found) for found in details if not _hidden(found["loc"], unknown)]
+        return [_problem(model, found) for found in details if not _hidden(found, unknown)]
     return []
 
 
-def _hidden(path: Trail, unknown: frozenset[Trail]) -> bool:
-    return any(path[: len(value)] == value for value in unknown) or (not path and bool(unknown))
+def _hidden(found: ErrorDetails, unknown: frozenset[Trail]) -> bool:
+    path = found["loc"]
+    # A key that nothing has is a mistake whatever its value will be.
+    above = path[:-1] if found["type"] == "extra_forbidden" else path
+    return any(above[: len(value)] == value for value in unknown) or (not path and bool(unknown))
 
 
 def _problem(model: type[Parameters], found: ErrorDetails) -> ParameterProblem:

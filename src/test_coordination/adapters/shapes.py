@@ -2,7 +2,7 @@
 
 Beside what JSON Schema knows, a shape may have keys that only we read: ``x-type`` is what people
 call such a value, ``x-bounds`` says in words between what it must lie where a schema cannot, and
-``x-open`` tells that an expression may stand in its place.
+``x-open`` tells that an expression may stand in its place, or inside it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ WHOLE: Final = r"^\s*\$\{\{[\s\S]*\}\}\s*$"
 _AMOUNT: Final = r"[0-9]+(?:\.[0-9]+)?"
 _TERMS: Final = "".join(f"(?:{_AMOUNT}{unit})?" for unit in ("d", "h", "m", "s", "ms"))
 
+_ALONE: Final = "or an expression"
+_INSIDE: Final = "or a text with expressions"
 _ABOUT: Final = frozenset({"description", "default", "examples", TYPE, BOUNDS})
 
 DURATION: Final[Shape] = {
@@ -99,16 +101,18 @@ def admitting(shape: Mapping[str, Any], *, inside: bool = False) -> Shape:
 
     What is said about the value is said about the whole.
     """
-    pattern = OPEN if inside else WHOLE
+    pattern, opened = (OPEN, _INSIDE) if inside else (WHOLE, _ALONE)
     if shape.get("type") == "string":
         if "pattern" not in shape:
-            return {**shape, OPENED: True}
-        free = {key: value for key, value in shape.items() if key != "maxLength"}
-        return {**free, "pattern": f"{shape['pattern']}|{pattern}", OPENED: True}
+            return {**shape, OPENED: opened}
+        out = {key: value for key, value in shape.items() if key != "maxLength"}
+        if "patternErrorMessage" in out:
+            out["patternErrorMessage"] += ", or an expression as in ${{ … }}"
+        return {**out, "pattern": f"{shape['pattern']}|{pattern}", OPENED: opened}
     about = {key: value for key, value in shape.items() if key in _ABOUT}
     plain = {key: value for key, value in shape.items() if key not in _ABOUT}
     if not plain:
-        return {**about, OPENED: True}
+        return {**about, OPENED: opened}
     alternatives = plain["anyOf"] if list(plain) == ["anyOf"] else [plain]
     text = {"type": "string", "pattern": pattern}
-    return {**about, "anyOf": [*alternatives, text], OPENED: True}
+    return {**about, "anyOf": [*alternatives, text], OPENED: opened}

@@ -53,14 +53,14 @@ _BOUNDED: Final = frozenset(
         ParameterType.BYTES,
     }
 )
-_BELONGS: Final[Mapping[str, frozenset[ParameterType]]] = {
+BELONGS: Final[Mapping[str, frozenset[ParameterType]]] = {
     "min": _BOUNDED,
     "max": _BOUNDED,
     "values": frozenset({ParameterType.ENUM}),
     "pattern": frozenset({ParameterType.STRING, ParameterType.SERVICE}),
 }
-_SINGLE: Final = tuple(kind for kind in ParameterType if kind is not ParameterType.LIST)
-_ITEMS: Final = tuple(kind for kind in _SINGLE if kind is not ParameterType.SECRET)
+SINGLE_TYPES: Final = tuple(kind for kind in ParameterType if kind is not ParameterType.LIST)
+ITEM_TYPES: Final = tuple(kind for kind in SINGLE_TYPES if kind is not ParameterType.SECRET)
 _LIST: Final = re.compile(r"list<(.*)>")
 
 
@@ -78,9 +78,9 @@ def parameter_type(found: object) -> tuple[ParameterType, ParameterType | None] 
     if not isinstance(found, str):
         return None
     if (inner := _LIST.fullmatch(found)) is not None:
-        items = next((kind for kind in _ITEMS if kind == inner[1].strip()), None)
+        items = next((kind for kind in ITEM_TYPES if kind == inner[1].strip()), None)
         return None if items is None else (ParameterType.LIST, items)
-    kind = next((kind for kind in _SINGLE if kind == found), None)
+    kind = next((kind for kind in SINGLE_TYPES if kind == found), None)
     return None if kind is None else (kind, None)
 
 
@@ -133,11 +133,13 @@ def _kinds(
         return kinds
     spelled = found.strip() if isinstance(found, str) else ""
     if spelled == ParameterType.LIST or _LIST.fullmatch(spelled):
-        items = enumerated(_ITEMS)
+        items = enumerated(ITEM_TYPES)
         text = f"a list says what its items are: list<T>, where T is {items}, not {shown(found)}"
     else:
-        hint = f"; {alternatives(found, _SINGLE)}" if isinstance(found, str) else ""
-        text = f"'type' must be {enumerated([*_SINGLE, 'list<T>'])}, not {described(found)}{hint}"
+        hint = f"; {alternatives(found, SINGLE_TYPES)}" if isinstance(found, str) else ""
+        text = (
+            f"'type' must be {enumerated([*SINGLE_TYPES, 'list<T>'])}, not {described(found)}{hint}"
+        )
     document.refuse(at, "unknown_value", text)
     return None
 
@@ -192,7 +194,7 @@ class _Declaration:
         self._document.refuse((*self._location, key), rule, text, key=at_key)
 
     def _check_belonging(self) -> None:
-        for key, kinds in _BELONGS.items():
+        for key, kinds in BELONGS.items():
             if key in self._given and self._single not in kinds:
                 text = f"{key!r} belongs to parameters of type {enumerated(sorted(kinds))}, "
                 text += f"not to {self._spelled()}; leave it out"
@@ -295,7 +297,7 @@ class _Declaration:
 
     def _pattern(self) -> str | None:
         pattern = self._form.pattern
-        if pattern is None or self._single not in _BELONGS["pattern"]:
+        if pattern is None or self._single not in BELONGS["pattern"]:
             return None
         if (said := pattern_problem(pattern)) is not None:
             self._refuse("pattern", "bad_pattern", f"'pattern' {said}")

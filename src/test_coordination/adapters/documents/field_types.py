@@ -42,7 +42,9 @@ REFERENCE_EXPECTED: Final = "the name of a scenario, such as restart or, of a ve
 _NONE: Final = timedelta(0)
 _SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)%")
 SHARE: Final = matching(
-    r"^[0-9]{1,3}(?:\.[0-9]{1,9})?%$", called="share", said="a share such as 50%"
+    r"^(?:100(?:\.0{1,9})?|0?[0-9]{1,2}(?:\.[0-9]{1,9})?)%$",
+    called="share",
+    said="a share such as 50%",
 )
 _REFERENCE: Final = re.compile(r"(?P<name>[^@]*)(?:@(?P<version>[1-9]\d{0,8}))?")
 
@@ -202,7 +204,7 @@ VERDICTS: Final[Shape] = {
 _PLAIN_TEXT: Final = matching(
     r"^(?![\s\S]*\$\{\{)", called="text", said="plain text: expressions are not filled in here"
 )
-_NAMED_SCENARIO: Final = matching(
+NAMED_SCENARIO: Final = matching(
     r"^[a-z][a-z0-9-]{0,62}(?:@[1-9][0-9]{0,8})?$",
     called="name of a scenario",
     said=REFERENCE_EXPECTED,
@@ -224,7 +226,7 @@ Verdicts = Annotated[
     tuple[Verdict, ...], BeforeValidator(_verdicts, json_schema_input_type=shown_as(VERDICTS))
 ]
 ScenarioName = Annotated[
-    str, BeforeValidator(_reference, json_schema_input_type=shown_as(_NAMED_SCENARIO))
+    str, BeforeValidator(_reference, json_schema_input_type=shown_as(NAMED_SCENARIO))
 ]
 Seed = Annotated[int, whole(-SEED_MAX - 1, SEED_MAX)]
 TimeOrKeys = Annotated[object, either(_LONG, called="a time", keys="{until: …, within: 1m}")]

@@ -41,9 +41,8 @@ class Form(BaseModel):
     """What a part of a document may hold; every field has a default, so that any may be left out.
 
     ``noun`` names the part in sentences; ``required`` says of each key that must be there what
-    it is for; ``barred`` says of keys that parts like this one have why this one has not;
-    ``later`` are keys that the language will have, but has not yet. Each field has a description
-    for authors, and examples where they help.
+    it is for; ``barred`` says of keys that parts like this one have why this one has not. Each
+    field has a description for authors, and examples where they help.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -51,7 +50,6 @@ class Form(BaseModel):
     noun: ClassVar[str]
     required: ClassVar[Mapping[str, str]] = {}
     barred: ClassVar[Mapping[str, str]] = {}
-    later: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def known_keys(cls) -> frozenset[str]:
@@ -112,8 +110,6 @@ def _refuse_key(form: type[Form], document: Document, location: Location) -> Non
     elif key in form.barred:
         text = f"{form.noun} has no {key!r}: {form.barred[str(key)]}"
         document.refuse(location, "misplaced_key", text, key=True)
-    elif key in form.later:
-        document.refuse(location, "not_supported", not_supported(f"the key {key!r}"), key=True)
     else:
         text = f"{form.noun} has no key {shown(key)}; {alternatives(str(key), form.known_keys())}"
         document.refuse(location, "unknown_key", text, key=True)
@@ -225,11 +221,8 @@ def moment(low: timedelta, high: timedelta) -> BeforeValidator:
     return BeforeValidator(check, json_schema_input_type=shown_as(shape))
 
 
-def _named(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
-    shape = matching(f"^{pattern.pattern}$", called="name", said=expected)
-    return BeforeValidator(_matching(pattern, expected), json_schema_input_type=shown_as(shape))
-
-
+NAME_SHAPE: Final = matching(f"^{_NAME.pattern}$", called="name", said=NAME_EXPECTED)
+WORD_SHAPE: Final = matching(f"^{_WORD.pattern}$", called="name", said=WORD_EXPECTED)
 CONDITION: Final = matching(
     r"^(?!\s*\$\{\{)[\s\S]*\S",
     called="condition",
@@ -238,8 +231,14 @@ CONDITION: Final = matching(
 
 Words = Annotated[str, BeforeValidator(_text)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Name = Annotated[str, _named(_NAME, NAME_EXPECTED)]
-Word = Annotated[str, _named(_WORD, WORD_EXPECTED)]
+Name = Annotated[
+    str,
+    BeforeValidator(_matching(_NAME, NAME_EXPECTED), json_schema_input_type=shown_as(NAME_SHAPE)),
+]
+Word = Annotated[
+    str,
+    BeforeValidator(_matching(_WORD, WORD_EXPECTED), json_schema_input_type=shown_as(WORD_SHAPE)),
+]
 Statement = Annotated[str, BeforeValidator(_text, json_schema_input_type=shown_as(CONDITION))]
 """What must be true, or is waited for; it is judged apart, once all names are known."""
 

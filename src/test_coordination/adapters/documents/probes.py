@@ -61,7 +61,8 @@ class _Probes:
             self._document.refuse(location, "bad_name", text, key=True)
         content = self._document.entries(location, "a probe, such as {http: GET http://…},")
         beside = ProbeForm.known_keys()
-        kind = probe_kind(self._document, location, self._kinds, beside=beside) if content else ""
+        is_probe = isinstance(self._document.at(location), Mapping)
+        kind = probe_kind(self._document, location, self._kinds, beside=beside) if is_probe else ""
         strange = content.keys() - self._kinds.keys() - beside
         skip = frozenset(content.keys() & self._kinds.keys()) | (frozenset() if kind else strange)
         form = fill(ProbeForm, self._document, location, skip=skip)

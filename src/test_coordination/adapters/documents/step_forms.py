@@ -68,7 +68,7 @@ _AXES: Final[Shape] = {
         },
     ],
     TYPE: "list, or map of lists",
-    OPENED: True,
+    OPENED: "or an expression",
 }
 _SERVICE: Final = either(
     BeforeValidator(_text),

@@ -12,6 +12,7 @@ from test_coordination.adapters.documents.forms import (
     Flag,
     Form,
     Name,
+    Statement,
     Words,
     choice,
     duration,
@@ -30,12 +31,32 @@ class TopologyForm(Form):
     noun: ClassVar[str] = "a topology"
     required: ClassVar[Mapping[str, str]] = {"services": "the processes to run, by name"}
 
-    topology: Name = ""
-    variables: dict[str, Words] = Field(default_factory=dict)
-    services: object = None
-    links: object = None
-    stores: object = None
-    invariants: object = None
+    topology: Name = Field(default="", description="the name of the system", examples=["shop"])
+    variables: dict[str, Words] = Field(
+        default_factory=dict,
+        description="texts that ${NAME} stands for, which may be given another value at the start",
+        examples=[{"region": "eu"}],
+    )
+    services: object = Field(
+        default=None,
+        description="the processes to run, by name",
+        examples=[{"shop": {"command": ["python", "shop.py"], "ports": {"http": 8080}}}],
+    )
+    links: object = Field(
+        default=None,
+        description="connections between services that go through a proxy, by name",
+        examples=[{"shop-bank": {"from": "shop", "to": "bank", "listen": 18080}}],
+    )
+    stores: object = Field(
+        default=None,
+        description="databases that probes may ask, by name",
+        examples=[{"books": {"postgres": "env:BOOKS_URL"}}],
+    )
+    invariants: object = Field(
+        default=None,
+        description="what must always be true of the state of the services",
+        examples=[[{"id": "balanced", "expect": "services.bank.books.total == 0.0"}]],
+    )
 
 
 class ServiceForm(Form):
@@ -46,18 +67,58 @@ class ServiceForm(Form):
         "command": "the program and its arguments, such as [sleep, '60']"
     }
 
-    command: list[Words] = Field(default_factory=list)
-    env: dict[str, Words] = Field(default_factory=dict)
-    directory: Words | None = None
-    ports: object = None
-    health: object = None
-    depends_on: list[Words] = Field(default_factory=list)
-    tags: dict[str, Words] = Field(default_factory=dict)
-    criticality: Annotated[Criticality, choice(Criticality)] = Criticality.NORMAL
-    protect: Flag = False
-    stop_grace: Annotated[str, duration(_NONE, GRACE_MAX)] = "5s"
-    stop_signal: Annotated[StopSignal, choice(StopSignal)] = StopSignal.TERM
-    state: object = None
+    command: list[Words] = Field(
+        default_factory=list,
+        description="the program and its arguments; no shell sees them",
+        examples=[["${python}", "${here}/shop.py", "--port", "${shop.http}"]],
+    )
+    env: dict[str, Words] = Field(
+        default_factory=dict,
+        description="variables of its environment, beside those of the coordinator",
+        examples=[{"BANK_URL": "http://${links.shop-bank}"}],
+    )
+    directory: Words | None = Field(
+        default=None, description="the folder in which it is started", examples=["${here}"]
+    )
+    ports: object = Field(
+        default=None,
+        description="the ports on which it listens at 127.0.0.1, by name",
+        examples=[{"http": 8080}],
+    )
+    health: object = Field(
+        default=None,
+        description="how it is seen to be healthy; without it, it is as soon as it runs",
+        examples=[{"http": "/health", "timeout": "10s"}],
+    )
+    depends_on: list[Words] = Field(
+        default_factory=list,
+        description="the services that are healthy before it is started",
+        examples=[["bank"]],
+    )
+    tags: dict[str, Words] = Field(
+        default_factory=dict,
+        description="words and values by which faults choose it",
+        examples=[{"tier": "backend"}],
+    )
+    criticality: Annotated[Criticality, choice(Criticality)] = Field(
+        default=Criticality.NORMAL, description="how bad it is for people if it is gone"
+    )
+    protect: Flag = Field(
+        default=False, description="whether faults and actions that end it are refused"
+    )
+    stop_grace: Annotated[str, duration(_NONE, GRACE_MAX)] = Field(
+        default="5s",
+        description="how long it may take to end by itself before it is killed",
+        examples=["10s"],
+    )
+    stop_signal: Annotated[StopSignal, choice(StopSignal)] = Field(
+        default=StopSignal.TERM, description="the signal by which it is asked to end"
+    )
+    state: object = Field(
+        default=None,
+        description="what a snapshot captures of it, part by part",
+        examples=[{"orders": {"http": "/orders"}}],
+    )
 
 
 class HealthForm(Form):
@@ -65,10 +126,24 @@ class HealthForm(Form):
 
     noun: ClassVar[str] = "a health check"
 
-    http: Words | None = None
-    tcp: Words | None = None
-    unix: Words | None = None
-    timeout: Annotated[str, duration(_NONE, HEALTH_TIMEOUT_MAX)] = "30s"
+    http: Words | None = Field(
+        default=None,
+        description="the path of a page at its port named http that answers with 2xx",
+        examples=["/health"],
+    )
+    tcp: Words | None = Field(
+        default=None, description="the name of a port that takes connections", examples=["main"]
+    )
+    unix: Words | None = Field(
+        default=None,
+        description="the path of a socket that takes connections",
+        examples=["${state}/shop.sock"],
+    )
+    timeout: Annotated[str, duration(_NONE, HEALTH_TIMEOUT_MAX)] = Field(
+        default="30s",
+        description="how long it may take to become healthy after its start",
+        examples=["1m"],
+    )
 
 
 class StateForm(Form):
@@ -76,10 +151,22 @@ class StateForm(Form):
 
     noun: ClassVar[str] = "a part of a service's state"
 
-    http: Words | None = None
-    sql: Words | None = None
-    query: Words | None = None
-    process: Flag | None = None
+    http: Words | None = Field(
+        default=None,
+        description="the path of a page whose document is captured",
+        examples=["/orders"],
+    )
+    sql: Words | None = Field(
+        default=None, description="the store that is asked 'query'", examples=["books"]
+    )
+    query: Words | None = Field(
+        default=None,
+        description="what the store is asked; all rows are captured",
+        examples=["select id, total from orders"],
+    )
+    process: Flag | None = Field(
+        default=None, description="true: what is known of its processes", examples=[True]
+    )
 
 
 class LinkForm(Form):
@@ -92,10 +179,23 @@ class LinkForm(Form):
         "listen": "the port on which the link takes connections",
     }
 
-    source: Words | None = Field(default=None, alias="from")
-    to: Words | None = None
-    port: Words | None = None
-    listen: object = None
+    source: Words | None = Field(
+        default=None, alias="from", description="the service that connects", examples=["shop"]
+    )
+    to: Words | None = Field(
+        default=None, description="the service that it connects to", examples=["bank"]
+    )
+    port: Words | None = Field(
+        default=None,
+        description="the name of the port that it leads to; if left out, that named http, or the "
+        "only one",
+        examples=["http"],
+    )
+    listen: object = Field(
+        default=None,
+        description="the port at 127.0.0.1 on which the link takes connections",
+        examples=[18080],
+    )
 
 
 class StoreForm(Form):
@@ -106,7 +206,11 @@ class StoreForm(Form):
         "postgres": "its URL, or where that is kept, such as env:DATABASE_URL"
     }
 
-    postgres: Words | None = None
+    postgres: Words | None = Field(
+        default=None,
+        description="its URL, or where that is kept: env:NAME or file:PATH",
+        examples=["env:BOOKS_URL", "postgresql://reader@127.0.0.1/books"],
+    )
 
 
 class InvariantForm(Form):
@@ -118,6 +222,12 @@ class InvariantForm(Form):
         "expect": "the condition that must be true",
     }
 
-    id: Name | None = None
-    expect: Words | None = None
-    severity: Annotated[Severity, choice(Severity)] = Severity.NORMAL
+    id: Name | None = Field(default=None, description="its name", examples=["balanced"])
+    expect: Statement | None = Field(
+        default=None,
+        description="the condition that must be true",
+        examples=["services.bank.books.total == 0.0"],
+    )
+    severity: Annotated[Severity, choice(Severity)] = Field(
+        default=Severity.NORMAL, description="what it means if it is not true"
+    )
