@@ -6,7 +6,7 @@ import base64
 import html
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -129,6 +129,68 @@ def test_no_secret_is_left_in_any_way_that_it_may_be_written(secret: str) -> Non
         assert way not in rest
 
 
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _in_json_as_it_is(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _in_python(text: str) -> str:
+    return repr(f"'\"{text}")[4:-1]
+
+
+def _in_bytes(text: str) -> str:
+    return repr(f"'\"{text}".encode())[5:-1]
+
+
+def _in_url(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _is_fit(text: str) -> bool:
+    return len(text.strip()) >= 4
+
+
+IN_STRINGS = st.lists(
+    st.sampled_from([_in_json, _in_json_as_it_is, _in_python, _in_bytes]), max_size=3
+)
+IN_OTHERS = st.lists(st.sampled_from([_in_url, quote_plus]), max_size=2) | st.lists(
+    st.just(html.escape), max_size=2
+)
+FIT = st.text(min_size=4, max_size=12).filter(_is_fit)
+
+
+@given(
+    secret=FIT | st.text(alphabet="\\\"'&%<+n0x \nö", min_size=4, max_size=9).filter(_is_fit),
+    within=IN_STRINGS,
+    around=IN_OTHERS,
+    beside=st.text(alphabet="\\ab\"'&%", max_size=3),
+)
+def test_a_secret_is_found_however_often_it_was_escaped(
+    *,
+    secret: str,
+    within: list[Callable[[str], str]],
+    around: list[Callable[[str], str]],
+    beside: str,
+) -> None:
+    written = f"{beside}<{secret}>{beside}"
+    for escape in (*within, *around):
+        written = escape(written)
+
+    told = vault({"TOKEN": secret}).conceal(written)
+
+    assert MARK in told
+
+
+def test_many_backslashes_are_searched_in_time() -> None:
+    made = vault({"TOKEN": '"\\"\\"\\'})
+    text = "\\" * 300_000
+
+    assert made.conceal(text).count(MARK) <= 1
+
+
 def test_the_longer_of_two_secrets_is_looked_for_first() -> None:
     made = vault({"SHORT": "token", "LONG": "token-of-ann"})
 
@@ -165,6 +227,21 @@ def test_a_secret_that_changed_is_hidden_as_it_was_and_as_it_is() -> None:
 )
 def test_the_larger_part_of_a_secret_that_was_cut_off_is_hidden(text: str, told: str) -> None:
     assert vault({"TOKEN": "abcdefghijklmnopqrstuvwx"}).conceal(text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (repr('key "one&two\\three#fo'), f"'key {MARK}'"),
+        ("...%22one%26two%5Cthree...", f"...{MARK}..."),
+        (json.dumps('"one&two\\three#four@fi') + " x", f'"{MARK}" x'),
+        ('"one&two\\...', '"one&two\\...'),
+    ],
+)
+def test_the_beginning_of_a_secret_that_was_escaped_and_cut_off_is_hidden(
+    text: str, told: str
+) -> None:
+    assert vault({"TOKEN": '"one&two\\three#four@five'}).conceal(text) == told
 
 
 def test_values_that_are_no_texts_stay_what_they_are() -> None:

@@ -7,9 +7,10 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import ClassVar, Final, TypeAlias, TypeVar, cast, overload
+from typing import ClassVar, Final, TypeVar, cast, overload
 
 from test_coordination.application.engine.disguises import disguises
+from test_coordination.application.engine.hiding import Search, hidden, in_order, literals, loose
 from test_coordination.application.ports import Secrets
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import Event
@@ -24,9 +25,6 @@ from test_coordination.domain.secrets import (
 )
 from test_coordination.domain.values import Receipt
 
-PIECE_LEAST: Final = 12
-"""How many characters of a secret that was cut off are told from other text."""
-
 NAMES: Final = frozenset(
     {
         "after_fault", "check", "code", "expression", "fault", "finding", "outcome", "phase",
@@ -38,7 +36,6 @@ NAMES: Final = frozenset(
 _SEALED: Final = re.compile(
     r"⟦secret (?:in (?P<disguise>[a-z0-9-]+) )?(?P<reference>(?:env|file):[^\0\n⟦⟧]+)⟧"
 )
-_Marks: TypeAlias = Sequence[tuple[str, str]]
 _Told = TypeVar("_Told", bound=Event | Validation)
 
 
@@ -71,16 +68,16 @@ class Vault:
     """The secrets that one execution has used so far.
 
     A secret is read each time that it is revealed, and remembered from then on: whatever is told
-    afterwards is searched for it, also where it is written for a URL, in JSON, in Python or in
-    base64, and where it was cut off in the middle but for at least half of it. Numbers are not
-    searched. While no secret was revealed nothing is looked at.
+    afterwards is searched for it, also where it was escaped, for a URL, JSON, HTML or Python, or
+    encoded in base64, and where it was cut off in the middle but for at least half of it. Numbers
+    are not searched. While no secret was revealed nothing is looked at.
     """
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._known: dict[str, list[str]] = {}
-        self._marks: _Marks = ()
-        self._seals: _Marks = ()
+        self._marks: Sequence[Search] = ()
+        self._seals: Sequence[Search] = ()
 
     def reveal(self, parameters: Settled) -> Settled:
         """Return ``parameters`` with each placeholder replaced by its secret.
@@ -100,8 +97,8 @@ class Vault:
         Raises:
             UnsealableError: it could not be given back.
         """
-        sealed = Receipt(_hidden(receipt, self._seals))
-        if self.unseal(sealed) != receipt:
+        sealed = Receipt(hidden(receipt, self._seals))
+        if self.unseal(sealed) != receipt or self.conceal(sealed) != sealed:
             raise UnsealableError
         return sealed
 
@@ -126,7 +123,7 @@ class Vault:
         """Return ``value``, a JSON-like value, with a placeholder for each secret in its texts."""
         if not self._marks:
             return value
-        return replaced(value, partial(_hidden, marks=self._marks, pieces=True))
+        return replaced(value, partial(hidden, searches=self._marks, pieces=True))
 
     def conceal_event(self, event: Event) -> Event:
         """Return ``event`` with no secret in it."""
@@ -171,7 +168,7 @@ class Vault:
         for field in fields(told):
             value = getattr(told, field.name)
             if field.name == "receipt":
-                changes[field.name] = _hidden(value, self._seals)
+                changes[field.name] = hidden(value, self._seals)
             elif isinstance(value, Validation):
                 changes[field.name] = self._concealed(value)
             elif field.name not in NAMES:
@@ -187,21 +184,24 @@ class Vault:
         return secret
 
     def _learn(self) -> None:
-        """Prepare to look for all that is known; longer texts first, for they may hold others.
+        """Prepare to look for all that is known.
 
-        The marks are among them: what stands for a secret is not searched for another one.
+        What stands for a secret is looked for, too, so that nothing is found inside of it.
         """
         marks: dict[str, str] = {}
         seals: dict[str, str] = {}
+        escaped: list[Search] = []
         for reference, values in self._known.items():
             mark = placeholder(reference)
-            for name, text in ((n, t) for value in values for n, t in disguises(value).items()):
-                seal = mark.replace("secret ", f"secret in {name} ", 1) if name else mark
-                marks.setdefault(text, mark)
-                seals.setdefault(text, seal)
-                marks[seal] = seals[seal] = seal
-        self._marks = sorted(marks.items(), key=_by_length, reverse=True)
-        self._seals = sorted(seals.items(), key=_by_length, reverse=True)
+            for value in values:
+                escaped += loose(value, mark)
+                for name, text in disguises(value).items():
+                    seal = mark.replace("secret ", f"secret in {name} ", 1) if name else mark
+                    marks.setdefault(text, mark)
+                    seals.setdefault(text, seal)
+                    marks[seal] = seals[seal] = seal
+        self._marks = in_order([*literals(marks), *escaped])
+        self._seals = in_order(literals(seals))
 
     def _disguised(self, found: re.Match[str]) -> str:
         reference, name = found["reference"], found["disguise"] or ""
@@ -211,45 +211,6 @@ class Vault:
             cause = f"it is needed in the form {name!r}, which this version does not know"
             raise SecretUnavailableError(reference=reference, cause=cause)
         return ways[name]
-
-
-def _by_length(mark: tuple[str, str]) -> int:
-    return len(mark[0])
-
-
-def _hidden(text: str, marks: _Marks, start: int = 0, *, pieces: bool = False) -> str:
-    """Return ``text`` with marks for what they stand for, from the mark at ``start`` on.
-
-    With ``pieces`` also for what was cut off.
-    """
-    for place in range(start, len(marks)):
-        secret, mark = marks[place]
-        if secret in text:
-            parts = text.split(secret)
-            return mark.join(_hidden(part, marks, place + 1, pieces=pieces) for part in parts)
-    return _without_pieces(text, marks) if pieces else text
-
-
-def _without_pieces(text: str, marks: _Marks) -> str:
-    """Return ``text`` with marks for the larger halves of what they stand for."""
-    for secret, mark in marks:
-        least = max(PIECE_LEAST, len(secret) // 2)
-        if least >= len(secret) or secret == mark:
-            continue
-        head, tail = text.find(secret[:least]), text.find(secret[-least:])
-        if head >= 0:
-            start, end = head, head + least
-            while end < len(text) and text[end] == secret[end - start]:
-                end += 1
-        elif tail >= 0:
-            start, end = tail, tail + least
-            while start > 0 and text[start - 1] == secret[start - 1 - end]:
-                start -= 1
-        else:
-            continue
-        before, after = (_without_pieces(part, marks) for part in (text[:start], text[end:]))
-        return before + mark + after
-    return text
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
