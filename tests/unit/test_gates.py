@@ -287,7 +287,7 @@ async def test_a_check_about_several_faults_is_judged_if_one_of_them_was_held() 
 @virtual
 async def test_a_check_counts_from_the_last_undo_and_not_from_what_was_skipped_or_written() -> None:
     bed = Bed()
-    bed.log.slow_s = {"StepEnded": 0.5}
+    bed.log.slow_s = {"FaultReverted": 0.5}
     cuts = (StepId("cuts.1"), StepId("cuts.2"))
     planned = plan(
         fault("cuts.1", hold_s=3),

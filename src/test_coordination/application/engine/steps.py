@@ -222,11 +222,11 @@ class Performance:
         )
 
     def _may_be_tried_again(self, error: CoordinationError) -> bool:
-        """Tell whether nothing is left of the try that failed; a fault that bit has had its try."""
+        """Tell whether nothing is left of the try that failed."""
         if isinstance(error, ChildFailedError) and error.verdict is Verdict.RESIDUE:
             return False
         fault = self.hands.recorder.state.faults.get(self.step.id)
-        return fault is None or (fault.status is FaultStatus.REVERTED and not fault.bitten)
+        return fault is None or fault.status is FaultStatus.REVERTED
 
     async def _fault(self, work: FaultWork) -> Facts:
         hands, step = self.hands, self.step.id
