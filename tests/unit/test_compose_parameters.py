@@ -52,6 +52,14 @@ def test_the_last_word_on_where_a_value_comes_from_holds() -> None:
     assert "default" not in tree["parameters"]["outage"]
 
 
+def test_what_is_false_is_a_value_too() -> None:
+    base = "template: base\nversion: 1\nparameters: {quick: {type: boolean, required: true}}\n"
+
+    tree = whole(f"{HEAD}  quick: false\n", base)
+
+    assert tree["parameters"]["quick"] == {"type": "boolean", "default": False}
+
+
 def test_a_template_may_leave_open_again_what_its_parent_had_settled() -> None:
     again = "template: main\nversion: 1\nextends: base\nparameters: {outage: {abstract: true}}\n"
 

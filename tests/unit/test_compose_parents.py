@@ -188,8 +188,8 @@ def test_only_so_many_documents_may_stand_behind_each_other() -> None:
 
 
 def test_only_so_many_documents_may_be_extended_in_all() -> None:
-    parents = [template(f"t{n}", f"tags: [t{n}]\n") for n in range(PARENTS_MAX + 2)]
-    names = [f"t{n}" for n in range(PARENTS_MAX + 2)]
+    parents = [template(f"t{n}", f"tags: [t{n}]\n") for n in range(PARENTS_MAX + 1)]
+    names = [f"t{n}" for n in range(PARENTS_MAX + 1)]
 
     most = whole(scenario(f"[{', '.join(names[:PARENTS_MAX])}]"), *parents)
     (problem,) = composed(scenario(f"[{', '.join(names)}]"), *parents).problems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
@@ -52,95 +52,139 @@ def size(entries: TreeList) -> int:
     return sum(1 for _ in _walk(entries))
 
 
-def _walk(entries: TreeList) -> Iterator[tuple[TreeList, int]]:
-    """Yield each entry as a list and the place in it, a group before those in it."""
-    for place, entry in enumerate(entries):
-        yield entries, place
-        if isinstance(entry, TreeMap):
-            for key in GROUPS:
-                if isinstance(entry.get(key), TreeList):
-                    yield from _walk(entry[key])
+def _walk(entries: TreeList) -> Iterator[Tree]:
+    """Yield each entry, a group before those in it."""
+    for entry in entries:
+        yield entry
+        for _, inner in _groups(entry):
+            yield from _walk(inner)
+
+
+def _groups(entry: Tree) -> Iterator[tuple[str, TreeList]]:
+    """Yield the lists inside an entry that is a group."""
+    if isinstance(entry, TreeMap):
+        for key in GROUPS:
+            if isinstance(entry.get(key), TreeList):
+                yield key, entry[key]
 
 
 class Entries:
-    """A copy of a list that can be changed; ids are those of entries inside groups, too."""
+    """A list and the changes to it, which are all made at once when it is `built`.
+
+    Entries are known by their ids, also those inside groups. The source stays as it is.
+    """
 
     def __init__(self, source: TreeList, *, mark: Mark) -> None:
-        """Copy ``source``; the copy stands at ``mark``."""
-        self.tree = _copied(source)
-        self.tree.mark = mark
-        # How many entries have been put behind each one already.
-        self._behind: dict[str, int] = {}
+        """Change ``source``; what comes of it stands at ``mark``."""
+        self._source = source
+        self._mark = mark
+        # The entry that has an id, as it was when it came in; by its identity, what became of it.
+        self._known: dict[str, TreeMap] = {}
+        self._changed: dict[int, tuple[TreeMap, Mark]] = {}
+        self._removed: set[int] = set()
+        self._beside: dict[tuple[str, int], list[tuple[TreeMap, Mark]]] = {}
+        self._appended: list[tuple[Tree, Mark]] = []
+        self._kept: list[list[tuple[TreeMap, Mark]]] = []
+        self._register(source)
 
     def ids(self) -> frozenset[str]:
         """Return the ids that there are."""
-        return frozenset(
-            entries[place]["id"]
-            for entries, place in _walk(self.tree)
-            if isinstance(entries[place], TreeMap) and isinstance(entries[place].get("id"), str)
-        )
+        return frozenset(self._known)
 
-    def get(self, name: str) -> TreeMap | None:
-        """Return the entry with that id; None if there is none."""
-        return next((entries[place] for entries, place in self._find(name)), None)
+    def has(self, name: str) -> bool:
+        """Tell whether there is an entry with that id."""
+        return name in self._known
+
+    def taken(self, name: str) -> TreeMap:
+        """Return the entry with that id, changes inside it made; it is to be replaced now."""
+        found = self._known[name]
+        self._forget(found)
+        self._known[name] = found
+        return self._opened(found)
+
+    def replace(self, name: str, entry: TreeMap, mark: Mark) -> None:
+        """Put ``entry`` where the one with that id is."""
+        self._changed[id(self._known[name])] = (entry, mark)
+        for _, inner in _groups(entry):
+            self._register(inner)
 
     def remove(self, name: str) -> bool:
         """Take the entry with that id away; False if there is none."""
-        for entries, place in self._find(name):
-            entries.drop(place)
-            return True
-        return False
-
-    def replace(self, old: TreeMap, entry: TreeMap, mark: Mark) -> None:
-        """Put ``entry`` where ``old`` is, which `get` returned."""
-        for entries, place in self._find(old["id"]):
-            if entries[place] is old:
-                entries[place] = entry
-                entries.marks[place] = mark
+        found = self._known.get(name)
+        if found is not None:
+            self._removed.add(id(found))
+            self._forget(found)
+        return found is not None
 
     def append(self, entry: Tree, mark: Mark) -> None:
         """Add an entry at the end."""
-        self.tree.add(entry, mark)
+        self._appended.append((entry, mark))
+        self._register([entry])
 
-    def insert(
-        self, entry: TreeMap, mark: Mark, *, before: str | None = None, after: str | None = None
-    ) -> bool:
-        """Add an entry beside another one, in that one's group; False if there is none.
+    def insert(self, entry: TreeMap, mark: Mark, *, word: str, anchor: str) -> bool:
+        """Add an entry ``before`` or ``after`` another, as ``word`` says; False if that is missing.
 
-        Entries put beside the same one stand in the order in which they came.
+        It comes into the group of that one. Entries put beside the same one stand in the order
+        in which they came.
         """
-        anchor = after or before or ""
-        for entries, place in self._find(anchor):
-            if before is None:
-                behind = self._behind.get(anchor, 0) + 1
-                self._behind[anchor] = behind
-                entries.add(entry, mark, place=place + behind)
-            else:
-                entries.add(entry, mark, place=place)
-            return True
-        return False
+        found = self._known.get(anchor)
+        if found is not None:
+            self._beside.setdefault((word, id(found)), []).append((entry, mark))
+            self._register([entry])
+        return found is not None
 
-    def _find(self, name: str) -> Iterator[tuple[TreeList, int]]:
-        for entries, place in _walk(self.tree):
-            entry = entries[place]
-            if isinstance(entry, TreeMap) and entry.get("id") == name:
-                yield entries, place
+    def built(self) -> TreeList:
+        """Return the list with all changes made; nothing can be changed after that."""
+        out = self._list(self._source, self._mark)
+        for entry, mark in self._appended:
+            self._put(out, entry, mark)
+        return out
 
+    def _register(self, entries: Iterable[Tree]) -> None:
+        for entry in entries:
+            if isinstance(entry, TreeMap) and isinstance(entry.get("id"), str):
+                self._known.setdefault(entry["id"], entry)
+            for _, inner in _groups(entry):
+                self._register(inner)
 
-def _copied(source: TreeList) -> TreeList:
-    out = TreeList(source.mark)
-    for entry, mark in zip(source, source.marks, strict=True):
-        out.add(_opened(entry), mark)
-    return out
+    def _forget(self, entry: TreeMap) -> None:
+        """Forget the ids of an entry and of those that are inside it now."""
+        now, _ = self._changed.get(id(entry), (entry, None))
+        for one in (entry, *(one for _, inner in _groups(now) for one in _walk(inner))):
+            name = one.get("id") if isinstance(one, TreeMap) else None
+            if isinstance(name, str) and self._known.get(name) is one:
+                del self._known[name]
 
+    def _list(self, source: TreeList, mark: Mark) -> TreeList:
+        out = TreeList(mark)
+        for entry, at in zip(source, source.marks, strict=True):
+            self._put(out, entry, at)
+        return out
 
-def _opened(entry: Tree) -> Tree:
-    """Return an entry, with lists of its own if it is a group."""
-    if not isinstance(entry, TreeMap) or not any(key in entry for key in GROUPS):
-        return entry
-    out = entry.copied()
-    for key in GROUPS:
-        if isinstance(entry.get(key), TreeList):
-            marks = {"key_mark": entry.key_marks[key], "mark": entry.value_marks[key]}
-            out.put(key, _copied(entry[key]), **marks)
-    return out
+    def _put(self, out: TreeList, entry: Tree, mark: Mark) -> None:
+        """Add an entry as it has become, with those that were put beside it."""
+        for beside in self._taken_beside("before", entry):
+            self._put(out, *beside)
+        if not isinstance(entry, TreeMap):
+            out.add(entry, mark)
+        elif id(entry) not in self._removed:
+            _, at = self._changed.get(id(entry), (entry, mark))
+            out.add(self._opened(entry), at)
+        for beside in self._taken_beside("after", entry):
+            self._put(out, *beside)
+
+    def _taken_beside(self, word: str, entry: Tree) -> list[tuple[TreeMap, Mark]]:
+        found = self._beside.pop((word, id(entry)), [])
+        # What is known by its identity must not make room for something else with the same one.
+        self._kept.append(found)
+        return found
+
+    def _opened(self, entry: TreeMap) -> TreeMap:
+        """Return an entry as it has become, changes inside it made."""
+        now, _ = self._changed.get(id(entry), (entry, None))
+        out = now
+        for key, inner in _groups(now):
+            out = now.copied() if out is now else out
+            marks = {"key_mark": now.key_marks[key], "mark": now.value_marks[key]}
+            out.put(key, self._list(inner, inner.mark), **marks)
+        return out

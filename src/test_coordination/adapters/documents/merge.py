@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from test_coordination.adapters.documents.document import PROBLEMS_MAX
 from test_coordination.adapters.documents.entries import (
     ENTRIES_MAX,
     GROUPS,
@@ -71,7 +72,14 @@ class Merger:
         return out
 
     def _refuse(self, mark: Mark, rule: str, text: str) -> None:
-        self.problems.append(Problem(mark=mark, code=f"scenario.{rule}", text=text))
+        problem = Problem(mark=mark, code=f"scenario.{rule}", text=text)
+        if problem not in self.problems[-1:] and len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(problem)
+
+    def _unknown(self, mark: Mark, text: str, near: tuple[str, Iterable[str]]) -> None:
+        """Refuse a name that is unknown; what it may have been is costly, and said a few times."""
+        if len(self.problems) < PROBLEMS_MAX:
+            self._refuse(mark, "unknown_id", f"{text}; {alternatives(*near)}")
 
     def _named(self, key: str, base: Tree, patch: Tree) -> Tree:
         """Merge parameters or probes."""
@@ -84,8 +92,8 @@ class Merger:
         out.mark = patch.mark
         for name, mark in self._names(patch, "remove"):
             if name not in out and (key, name) not in self._removed:
-                text = f"{key!r} that are inherited have none named {shown(name)} to be removed; "
-                self._refuse(mark, "unknown_id", text + alternatives(name, out))
+                text = f"{key!r} that are inherited have none named {shown(name)} to be removed"
+                self._unknown(mark, text, (name, out))
             out.drop(name)
             self._removed.add((key, name))
         merge = _parameter if key == "parameters" else _probe
@@ -119,7 +127,7 @@ class Merger:
         for wanted in remove:
             self._remove(key, entries, wanted)
         self._lay(key, entries, items)
-        return entries.tree
+        return entries.built()
 
     def _check_words(self, key: str, patch: TreeMap) -> None:
         for word in patch:
@@ -134,8 +142,8 @@ class Merger:
     def _remove(self, key: str, entries: Entries, wanted: tuple[str, Mark]) -> None:
         name, mark = wanted
         if not entries.remove(name) and (key, name) not in self._removed:
-            text = f"{key!r} that are inherited have no entry {shown(name)} to be removed; "
-            self._refuse(mark, "unknown_id", text + alternatives(name, entries.ids()))
+            text = f"{key!r} that are inherited have no entry {shown(name)} to be removed"
+            self._unknown(mark, text, (name, entries.ids()))
         self._removed.add((key, name))
 
     def _lay(self, key: str, entries: Entries, items: TreeList) -> None:
@@ -146,18 +154,18 @@ class Merger:
                 entries.append(entry, mark)
                 continue
             name = entry.get("id")
-            under = None
-            if isinstance(name, str):
-                # An id that comes twice is left for the decoder to refuse.
-                under = entries.get(name) if name in inherited - self._seen else None
-                self._seen.add(name)
-            if under is None:
+            # An id that comes twice is left for the decoder to refuse.
+            if not isinstance(name, str) or name in self._seen:
                 self._add(key, entries, (entry, mark))
-            else:
+                continue
+            self._seen.add(name)
+            if name in inherited and entries.has(name):
                 self._check_place(entry, name)
-                entries.replace(under, self._entry(key, under, entry), mark)
+                entries.replace(name, self._entry(key, entries.taken(name), entry), mark)
+            else:
+                self._add(key, entries, (entry, mark))
 
-    def _check_place(self, entry: TreeMap, name: object) -> None:
+    def _check_place(self, entry: TreeMap, name: str) -> None:
         for word in _PLACES:
             if word in entry:
                 text = f"only a new entry is placed by {word!r}, and {name!r} is inherited, "
@@ -167,10 +175,9 @@ class Merger:
     def _add(self, key: str, entries: Entries, item: tuple[TreeMap, Mark]) -> None:
         entry, mark = item
         if "replace" in entry and self._flag(entry, "replace"):
-            name = entry.get("id", "")
-            text = f"{key!r} that are inherited have no entry {shown(name)} to be replaced; "
-            text += alternatives(str(name), entries.ids())
-            self._refuse(entry.key_marks["replace"], "unknown_id", text)
+            name = str(entry.get("id", ""))
+            text = f"{key!r} that are inherited have no entry {shown(name)} to be replaced"
+            self._unknown(entry.key_marks["replace"], text, (name, entries.ids()))
         new = self._entry(key, TreeMap(entry.mark), entry)
         words = [word for word in entry if word in _PLACES]
         if len(words) > 1:
@@ -181,11 +188,11 @@ class Merger:
             if not isinstance(anchor, str):
                 text = f"{word!r} must be the id of an entry, not {described(anchor)}"
                 self._refuse(at, "wrong_type", text)
-            elif entries.insert(new, mark, **{word: anchor}):
+            elif entries.insert(new, mark, word=word, anchor=anchor):
                 return
             else:
-                text = f"no entry of {key!r} above has the id {shown(anchor)}; "
-                self._refuse(at, "unknown_id", text + alternatives(anchor, entries.ids()))
+                text = f"no entry of {key!r} above has the id {shown(anchor)}"
+                self._unknown(at, text, (anchor, entries.ids()))
         entries.append(new, mark)
 
     def _entry(self, key: str, base: TreeMap, patch: TreeMap) -> TreeMap:
@@ -212,9 +219,7 @@ class Merger:
         if not isinstance(found, bool):
             text = f"{word!r} must be true, or be left out, not {described(found)}"
             mark = patch.value_marks[word]
-            problem = Problem(mark=mark, code="scenario.wrong_type", text=text)
-            if problem not in self.problems:
-                self.problems.append(problem)
+            self._refuse(mark, "wrong_type", text)
         return found is True
 
     def _names(self, patch: TreeMap, word: str) -> list[tuple[str, Mark]]:
