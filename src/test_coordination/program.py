@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from test_coordination import systems
+from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.documents.scenario import ScenarioReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
@@ -84,7 +85,8 @@ class CommandProgram:
         known = catalogue(LinkKeeper(), ProcessServices())
         visible = self._settings.visible(os.environ)
         reader = ScenarioReader(known, CelExpressions(), environment=visible)
-        return reader.read(text, file=file, topology=topology)
+        places = (Path(file).parent, *self._settings.library, systems.shipped(SCENARIOS))
+        return reader.read(text, file=file, topology=topology, library=FileLibrary(places))
 
     def render(self, report: TestReport, form: str) -> bytes:
         """See `Program.render`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textwrap import dedent
 
 from test_coordination.adapters.documents.compose import Composed, compose
-from test_coordination.adapters.documents.library import HeldLibrary
 from test_coordination.adapters.documents.reader import read
 from test_coordination.adapters.documents.tree import TreeMap
+from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import Problem
 from test_coordination.domain.scenario import Part
 
@@ -24,7 +24,9 @@ def composed(text: str, *others: str | Part) -> Composed:
     """Return the document in ``text``, of the file ``main.yaml``, with what it extends."""
     parts = [part(other) if isinstance(other, str) else other for other in others]
     text = dedent(text)
-    return compose(read(text, file="main.yaml"), file="main.yaml", library=HeldLibrary(parts))
+    return compose(
+        read(text, file="main.yaml"), file="main.yaml", library=Shelf(parts=tuple(parts))
+    )
 
 
 def whole(text: str, *others: str | Part) -> TreeMap:

@@ -10,9 +10,9 @@ from support.compose_scene import part
 from support.decoder_catalogue import catalogue
 from test_coordination.adapters.documents.closure import DEPTH_MAX, PARTS_MAX
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.library import HeldLibrary
 from test_coordination.adapters.documents.scenario import ScenarioReader
 from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError, Mark
 from test_coordination.domain.scenario import Definition, Part, Scenario, Suite, Template
 from test_coordination.domain.steps import FaultStep
@@ -47,8 +47,8 @@ def read(text: str, *others: str | Part) -> Definition:
     return reader().read(dedent(text), file="main.yaml", library=library(*others))
 
 
-def library(*others: str | Part) -> HeldLibrary:
-    return HeldLibrary(part(other) if isinstance(other, str) else other for other in others)
+def library(*others: str | Part) -> Shelf:
+    return Shelf(parts=tuple(part(each) if isinstance(each, str) else each for each in others))
 
 
 def closed(text: str, *others: str | Part) -> Definition:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from test_coordination.adapters.documents.compose import Composed, compose
 from test_coordination.adapters.documents.explain import explain
-from test_coordination.adapters.documents.library import HeldLibrary
 from test_coordination.adapters.documents.reader import read
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
+from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.scenario import Part
 
@@ -89,7 +89,7 @@ def joined(root: Mapping[str, object], **parents: Mapping[str, object]) -> Compo
     text = written({"scenario": "main", "extends": list(parents)}, root)
     parts = [Part(name=name, file=f"{name}.yaml", text=body) for name, body in texts.items()]
     tree = read(text, file="main.yaml")
-    return compose(tree, file="main.yaml", library=HeldLibrary(parts))
+    return compose(tree, file="main.yaml", library=Shelf(parts=tuple(parts)))
 
 
 @FEW

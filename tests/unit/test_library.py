@@ -1,4 +1,4 @@
-"""Where definitions are found: in directories, among parts at hand, in several places in turn."""
+"""Where definitions are found: in directories, and in several places in turn."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from test_coordination.adapters.documents.library import (
     FILES_MAX,
     ChainedLibrary,
     FileLibrary,
-    HeldLibrary,
     LibraryTooLargeError,
 )
 from test_coordination.adapters.documents.reader import BYTES_MAX, read
+from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.scenario import DocumentKind, Part
 
@@ -172,19 +172,8 @@ def held(name: str, version: int | None = None) -> Part:
     return Part(name=name, file=f"{name}.yaml", text=f"{name}-{version}", version=version)
 
 
-def test_of_parts_at_hand_the_newest_is_found_unless_a_version_is_asked_for() -> None:
-    library = HeldLibrary([held("a", 1), held("a", 12), held("a", 3), held("b", 2), held("b")])
-
-    assert library.find("a") == held("a", 12)
-    assert library.find("a", version=3) == held("a", 3)
-    assert library.find("a", version=4) is None
-    assert library.find("b") == held("b")
-    assert library.find("c") is None
-    assert library.names() == ["a", "b"]
-
-
 def test_an_earlier_library_hides_what_later_ones_have() -> None:
-    chain = ChainedLibrary([HeldLibrary([held("a")]), HeldLibrary([held("a", 1), held("b", 1)])])
+    chain = ChainedLibrary([Shelf(parts=(held("a"),)), Shelf(parts=(held("a", 1), held("b", 1)))])
 
     assert chain.find("a") == held("a")
     assert chain.find("a", version=1) == held("a", 1)

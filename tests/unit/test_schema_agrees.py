@@ -14,9 +14,9 @@ from jsonschema import Draft7Validator
 from support.decoder_catalogue import catalogue
 from support.decoding import GOOD
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.library import HeldLibrary
 from test_coordination.adapters.documents.schema import scenario_schema
 from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.scenario import Part
 
@@ -77,7 +77,7 @@ DOCUMENTS: Final = [
       for one in ("every-feature", "whole-language")),
     *map(yaml.safe_load, (TEMPLATE, CHILD_GOOD, SUITE)),
 ]  # fmt: skip
-LIBRARY: Final = HeldLibrary([Part(name="restart", file="restart.yaml", text=TEMPLATE)])
+LIBRARY: Final = Shelf(parts=(Part(name="restart", file="restart.yaml", text=TEMPLATE),))
 READER: Final = DefinitionReader(catalogue(), CelExpressions())
 SCHEMA: Final = Draft7Validator(scenario_schema(catalogue()))
 

@@ -63,7 +63,7 @@ class DefinitionReader:
         """Return the definition in ``text`` with all that it needs among its ``parts``.
 
         Beside what it extends these are the scenarios that it runs or depends on, and all that
-        they need in turn. A `HeldLibrary` of them is enough to read it again.
+        they need in turn. A `Shelf` of them is enough to read it again.
 
         Raises:
             InvalidDocumentError: it, or one of the others, has mistakes, names what ``library``

@@ -1,9 +1,9 @@
-"""Where the definitions are found that others name: files in directories, and parts at hand."""
+"""Where the definitions are found that others name: in the files of directories."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
@@ -131,27 +131,6 @@ def _part(name: str, path: Path) -> Part | None:
     # What is no UTF-8 is kept, for the reader to refuse.
     text = plain_text(raw.decode(errors="surrogateescape"))
     return Part(name=name, file=str(path), text=text)
-
-
-class HeldLibrary:
-    """Definitions that are at hand, such as the parts that are stored with another one."""
-
-    def __init__(self, parts: Iterable[Part]) -> None:
-        """Know ``parts``, of which some may be versions of one name."""
-        self._parts: dict[str, dict[int | None, Part]] = {}
-        for part in parts:
-            self._parts.setdefault(part.name, {}).setdefault(part.version, part)
-
-    def find(self, name: str, *, version: int | None = None) -> Part | None:
-        """See `Library.find`; one without a version is newer than all others."""
-        versions: Mapping[int | None, Part] = self._parts.get(name, {})
-        if version is not None or None in versions:
-            return versions.get(version)
-        return versions[max(filter(None, versions))] if versions else None
-
-    def names(self) -> Sequence[str]:
-        """See `Library.names`."""
-        return sorted(self._parts)
 
 
 class ChainedLibrary:
