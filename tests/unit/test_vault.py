@@ -53,6 +53,7 @@ from test_coordination.domain.verdicts import Finding, Phase, Verdict
 SECRET = "p@ss \"w'ö\\rd/+=&<🔑"
 MARK = placeholder("env:TOKEN")
 STEP = StepId("load")
+LONG = '"one&two\\three#four@five'
 
 
 def vault(variables: Mapping[str, str] | None = None, *, seen: bool = True) -> Vault:
@@ -212,7 +213,7 @@ def test_a_secret_that_changed_is_hidden_as_it_was_and_as_it_is() -> None:
     made = vault(variables)
     variables["TOKEN"] = "after"
 
-    assert made.reveal({"a": MARK}) == {"a": "after"}
+    assert [made.reveal({"a": MARK}) for _ in range(2)] == [{"a": "after"}] * 2
     assert made.conceal("before, after") == f"{MARK}, {MARK}"
 
 
@@ -232,16 +233,16 @@ def test_the_larger_part_of_a_secret_that_was_cut_off_is_hidden(text: str, told:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (repr('key "one&two\\three#fo'), f"'key {MARK}'"),
-        ("...%22one%26two%5Cthree...", f"...{MARK}..."),
-        (json.dumps('"one&two\\three#four@fi') + " x", f'"{MARK}" x'),
+        (f"{_in_python(_in_python(LONG[:16]))}, x", f"{MARK}, x"),
+        ("...%2522one%2526two%255Cthree%2523f...", f"...{MARK}..."),
+        (f"{_in_json(_in_json(_in_json(LONG[:-2])))}, x", f"{MARK}, x"),
         ('"one&two\\...', '"one&two\\...'),
     ],
 )
 def test_the_beginning_of_a_secret_that_was_escaped_and_cut_off_is_hidden(
     text: str, told: str
 ) -> None:
-    assert vault({"TOKEN": '"one&two\\three#four@five'}).conceal(text) == told
+    assert vault({"TOKEN": LONG}).conceal(text) == told
 
 
 def test_values_that_are_no_texts_stay_what_they_are() -> None:

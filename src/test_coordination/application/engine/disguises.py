@@ -48,6 +48,11 @@ def disguises(text: str) -> dict[str, str]:
     return found
 
 
+def is_escape(name: str) -> bool:
+    """Tell whether a way of writing, by its name, is among those that `loosely` finds."""
+    return bool(name) and not name.startswith("base64")
+
+
 def _all(text: str) -> Iterator[tuple[str, str]]:
     yield "", text
     for name, safe in _SAFE.items():
@@ -96,7 +101,8 @@ def loosely(text: str) -> re.Pattern[str]:
 def beginning(text: str, least: int) -> Callable[[str], tuple[int, int]]:
     """Return what finds at least so many characters of ``text``, as `loosely` does.
 
-    It gives where they are, from start to end; the same place twice if they are nowhere.
+    It gives where they are, from start to end; the same place twice if they are nowhere. Where
+    all of ``text`` may be, it must not be asked.
     """
     ways, core = _ways(text), plainest(text[:least])
     first = re.compile("".join(ways[:least]))
@@ -106,11 +112,8 @@ def beginning(text: str, least: int) -> Callable[[str], tuple[int, int]]:
         found = first.search(within) if core in within else None
         if found is None:
             return 0, 0
-        end = found.end()
-        for other in others:
-            more = other.match(within, end)
-            if more is None:
-                break
+        end, rest = found.end(), iter(others)
+        while (more := next(rest).match(within, end)) is not None:
             end = more.end()
         return found.start(), end
 

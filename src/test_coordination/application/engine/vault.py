@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import ClassVar, Final, TypeVar, cast, overload
 
-from test_coordination.application.engine.disguises import disguises
+from test_coordination.application.engine.disguises import disguises, is_escape
 from test_coordination.application.engine.hiding import Search, hidden, in_order, literals, loose
 from test_coordination.application.ports import Secrets
 from test_coordination.domain.errors import CoordinationError
@@ -194,13 +194,15 @@ class Vault:
         for reference, values in self._known.items():
             mark = placeholder(reference)
             for value in values:
-                escaped += loose(value, mark)
+                searched = loose(value, mark)
+                escaped += searched
                 for name, text in disguises(value).items():
                     seal = mark.replace("secret ", f"secret in {name} ", 1) if name else mark
-                    marks.setdefault(text, mark)
                     seals.setdefault(text, seal)
                     marks[seal] = seals[seal] = seal
-        self._marks = in_order([*literals(marks), *escaped])
+                    if not searched or not is_escape(name):
+                        marks.setdefault(text, mark)
+        self._marks = in_order([*escaped, *literals(marks)])
         self._seals = in_order(literals(seals))
 
     def _disguised(self, found: re.Match[str]) -> str:
