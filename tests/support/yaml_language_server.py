@@ -171,13 +171,19 @@ class OpenFile:
 
     async def suggestions(self, *, line: int, column: int) -> tuple[Suggestion, ...]:
         """Return what is offered to someone whose cursor stands before that place."""
-        before = self._lines[line - 1][: column - 1]
-        place = {"line": line - 1, "character": len(before.encode("utf-16-le")) // 2}
-        document = {"uri": self._uri}
-        method = "textDocument/completion"
-        found = await self._wire.ask(method, textDocument=document, position=place)
+        found = await self._ask("textDocument/completion", line, column)
         items = found["items"] if isinstance(found, dict) else found or ()
         return tuple(_suggestion(item) for item in items)
+
+    async def hover(self, *, line: int, column: int) -> str:
+        """Return what is told to someone who points at that place; empty if it is nothing."""
+        found = await self._ask("textDocument/hover", line, column)
+        return str(found["contents"]["value"]) if found else ""
+
+    async def _ask(self, method: str, line: int, column: int) -> Any:
+        before = self._lines[line - 1][: column - 1]
+        place = {"line": line - 1, "character": len(before.encode("utf-16-le")) // 2}
+        return await self._wire.ask(method, textDocument={"uri": self._uri}, position=place)
 
     def _diagnostic(self, found: Message) -> Diagnostic:
         start = found["range"]["start"]

@@ -104,7 +104,7 @@ def scenario_schema(catalogue: Catalogue) -> dict[str, Any]:
     kinds = [(having(kind.value), _document(kind)) for kind in DocumentKind]
     whole: dict[str, Any] = finished(
         {
-            "title": "Scenario, template or suite",
+            "title": "scenario, template or suite",
             "description": _DESCRIPTION,
             "type": "object",
             **chosen(kinds, otherwise=nothing),
@@ -178,10 +178,11 @@ def _parts(catalogue: Catalogue, *, extending: bool) -> dict[str, Shape]:
     retry = {"retry": StepShapes(catalogue, extending=extending).own("retry")}
     failure = form_shape(
         FailureForm,
-        {"action": names_of(catalogue.actions), "with": ANY_MAP, **retry},
+        {"action": names_of(catalogue.actions), **retry},
         extending=extending,
         known=True,
     )
+    failure["properties"]["with"] = True  # what it holds, the rules say
     failure["allOf"] = given_with("action", catalogue.actions, extending=extending)
     entries = {
         "check": form_shape(CheckForm, extending=extending, known=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from test_coordination.adapters.documents.capabilities import SHORT_FORMS
 from test_coordination.adapters.documents.schema_parts import (
@@ -36,7 +36,8 @@ def parameter_definitions(catalogue: Catalogue) -> Mapping[str, Shape]:
     found: dict[str, Shape] = {}
     for noun, kinds in groups.items():
         for name, kind in kinds.items():
-            shape: Shape = {**opened(kind.schema()), "description": kind.summary}
+            said: Shape = {"title": name, "description": kind.summary}
+            shape = {**said, **opened(kind.schema())}
             found[f"{noun}.{name}"] = shape
             found[f"{noun}.{name}{INHERITED}"] = _inheriting(shape)
     return found
@@ -62,10 +63,25 @@ def given_with(noun: str, kinds: Mapping[str, Parameterised], *, extending: bool
 
 
 def _parameters(definition: str, kind: Parameterised, *, extending: bool) -> Shape:
-    if extending:
-        return {"properties": {"with": ref(f"{definition}{INHERITED}")}}
-    shape: Shape = {"properties": {"with": ref(definition)}}
-    return {**shape, "required": ["with"]} if kind.schema().get("required") else shape
+    schema: Mapping[str, Any] = kind.schema()
+    shape = {
+        **ref(f"{definition}{INHERITED if extending else ''}"),
+        "description": f"the parameters of {kind.kind}",
+        "examples": [one for one in [example(schema)] if one],
+    }
+    out: Shape = {"properties": {"with": shape}}
+    return {**out, "required": ["with"]} if schema.get("required") and not extending else out
+
+
+def example(schema: Mapping[str, Any]) -> Shape:
+    """Return parameters as an author may write them: those required, or else the first."""
+    shown = {
+        name: shape["examples"][0]
+        for name, shape in schema["properties"].items()
+        if "examples" in shape
+    }
+    names = [name for name in shown if name in schema.get("required", [])]
+    return {name: shown[name] for name in names or [*shown][:1]}
 
 
 def _inheriting(shape: Shape) -> Shape:

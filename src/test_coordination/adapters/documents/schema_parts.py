@@ -46,7 +46,7 @@ def form_shape(
     Where the document is ``extending`` others, what is required may be inherited, and all that
     is inherited may be replaced; it is ``known`` by its id if that tells whether it is.
     """
-    whole = model_shape(form)
+    whole = {"title": form.noun.removeprefix("an ").removeprefix("a "), **model_shape(form)}
     properties = whole["properties"]
     for key, shape in (given or {}).items():
         if key in properties:

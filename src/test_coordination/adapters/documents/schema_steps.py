@@ -152,6 +152,8 @@ class StepShapes:
         common = {key: self.own(f"every-step.{key}") for key in self._every()}
         own = {key: one for key, one in whole["properties"].items() if key not in common}
         whole["properties"] = {**own, **common}
+        if kind in {"fault", "action"}:
+            whole["properties"]["with"] = True  # what it holds, the rules say
         rules = self._rules(kind)
         return {**whole, **_ONCE, **({"allOf": rules} if rules else {})}
 
@@ -164,13 +166,11 @@ class StepShapes:
             "fault": {
                 "fault": names_of(catalogue.faults),
                 "target": {"if": ANY_MAP, "then": self.own("selector"), "else": SERVICE},
-                "with": ANY_MAP,
                 "ramp": self.own("ramp"),
                 "repeat": self.own("repeat.fault"),
             },
             "action": {
                 "action": names_of(catalogue.actions),
-                "with": ANY_MAP,
                 "repeat": self.own("repeat"),
             },
             "probe": {"probe": self.own("look")},
