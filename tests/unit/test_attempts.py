@@ -234,6 +234,13 @@ async def test_an_action_is_repeated_from_begin_to_begin() -> None:
 
 
 @virtual
+async def test_an_action_that_is_repeated_once_is_told_as_one_that_is_repeated() -> None:
+    ended = await Bed().run(plan(act("do", every_s=1, times=1)))
+
+    assert ended.steps[DO].facts == {"runs": 1, "missed": 0, "last": {"name": "do"}}
+
+
+@virtual
 async def test_turns_that_a_long_run_misses_are_left_out_and_counted() -> None:
     bed = Bed()
 

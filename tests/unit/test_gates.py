@@ -34,7 +34,7 @@ from test_coordination.application.capabilities import ProbeFailedError
 from test_coordination.domain.events import Outcome, StepStarted
 from test_coordination.domain.steps import Mode, OnError, Otherwise
 from test_coordination.domain.values import StepId
-from test_coordination.domain.verdicts import Verdict
+from test_coordination.domain.verdicts import Severity, Verdict
 
 DARK = ProbeFailedError(cause="dark")
 GATE, CUT = StepId("gate"), StepId("cut")
@@ -379,6 +379,18 @@ async def test_nothing_is_injected_where_a_precondition_does_not_hold() -> None:
         "nothing was injected, for precondition 'ready' is broken (observed 1, expected > 2"
     )
     assert bed.kit.off.tries.total() == 0
+
+
+@virtual
+async def test_an_informative_precondition_keeps_nothing_from_beginning() -> None:
+    ended = await Bed().run(
+        plan(
+            before(expect("pre.nice", that="1 > 2", checked={"severity": Severity.INFO})),
+            expect("well", "pre.nice"),
+        )
+    )
+
+    assert ended.verdict is Verdict.HELD
 
 
 @virtual

@@ -19,7 +19,7 @@ from test_coordination.domain.execution import Execution, FaultStatus, StepState
 from test_coordination.domain.plan import Plan, PlannedStep, ScenarioWork, Stage
 from test_coordination.domain.steps import OnError
 from test_coordination.domain.values import CheckId, StepId
-from test_coordination.domain.verdicts import Finding, Phase, Verdict, worst
+from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict, worst
 
 PHASES: Final = {Stage.BEFORE: Phase.BEFORE, Stage.MAIN: Phase.DURING, Stage.AFTER: Phase.AFTER}
 
@@ -123,7 +123,8 @@ def _kept_shut(plan: Plan, execution: Execution) -> str:
 
 def _not_as_expected(execution: Execution) -> str:
     for validation in execution.validations:
-        if validation.phase is not Phase.BEFORE or validation.finding is Finding.HELD:
+        asked = validation.phase is Phase.BEFORE and validation.severity is not Severity.INFO
+        if not asked or validation.finding is Finding.HELD:
             continue
         found = f"is {validation.finding} ({validation.reason})"
         if validation.step is not None and validation.step.startswith(_PRECONDITION):
