@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import anyio
 import pytest
@@ -159,6 +160,17 @@ async def test_a_parent_that_is_nowhere_is_refused_with_the_nearest_name() -> No
 
 
 @virtual
+async def test_templates_that_extend_each_other_are_refused_with_the_whole_circle() -> None:
+    one = "template: one\nversion: 1\nextends: two\n"
+    two = "template: two\nversion: 1\nextends: one\n"
+    async with coordinator(Lab()) as lent:
+        with pytest.raises(
+            InvalidDocumentError, match=r"one \(<text>\) -> two \(two.yaml\) -> one"
+        ):
+            await lent.create_template(one, library=shelf(one, two))
+
+
+@virtual
 async def test_a_definition_of_another_kind_is_refused_and_not_stored() -> None:
     async with coordinator(Lab()) as lent:
         with pytest.raises(DefinitionKindError, match="'base' is a template, and a scenario"):
@@ -212,7 +224,17 @@ async def test_a_change_of_what_a_step_runs_is_a_new_version_of_what_runs_it() -
         execution = await lent.execute_scenario(whole)
         await lent.execution_result(execution)
         ran = await lent.list_executions()
+        runs = {
+            each.scenario.scenario: each.scenario for each in ran[-1].plan.steps if each.scenario
+        }
+        faults = {
+            name: work.plan.step(StepId("cut")).fault for name, work in runs.items() if "c" in name
+        }
 
+    assert {name: fault and fault.hold for name, fault in faults.items()} == {
+        "child": timedelta(seconds=9),
+        "child@1": timedelta(seconds=2),
+    }
     assert [(each.scenario_name, each.scenario_version) for each in reversed(ran)] == [
         ("deep", 1), ("outer", 3), ("child", 1), ("child", 2), ("child", 1),
     ]  # fmt: skip

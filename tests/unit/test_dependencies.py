@@ -252,8 +252,8 @@ async def test_an_error_in_the_middle_lets_what_is_under_way_end_and_comes_out_a
             raise ZeroDivisionError
         done.append(name)
 
-    needs = {"bad": set[str](), "slow": set[str](), "late": {"slow"}, "next": {"gone"}}
+    needs = {"first": {"gone"}, "bad": {"first"}, "slow": {"first"}, "late": {"slow"}, "next": {""}}
     with pytest.raises(ZeroDivisionError):
         await in_turn(needs, work, concurrency=2)
 
-    assert done == ["slow"]
+    assert done == ["first", "next", "slow"]

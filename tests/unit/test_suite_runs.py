@@ -79,6 +79,7 @@ async def test_entries_run_one_after_the_other_in_the_order_of_the_file() -> Non
     entries = "  - {id: a, scenario: plain}\n  - {id: b, scenario: plain, needs: [a]}\n"
     result, began = await ran(lab, entries + "  - {id: c, scenario: plain}")
     records = await lab.log.recent(limit=9, suite=result.id)
+    seeds = {each.plan.seed for each in records}
 
     assert began == {"a": 0, "b": 2, "c": 4}
     assert (result.suite, result.verdict, result.reason) == ("nightly", Verdict.HELD, "")
@@ -86,6 +87,19 @@ async def test_entries_run_one_after_the_other_in_the_order_of_the_file() -> Non
     assert {each.requested_by for each in records} == {"ann"}
     assert [each.id for each in reversed(records)] == [each.execution for each in result.entries]
     assert result.id.startswith("nightly/")
+    assert len(seeds) == 3, "each draws its own"
+
+
+@virtual
+async def test_every_entry_draws_from_the_seed_that_is_given() -> None:
+    lab = Lab()
+    text = "suite: nightly\nversion: 1\nscenarios: [{scenario: plain}, {scenario: plain}]\n"
+    async with lab.coordinator() as coordinator:
+        identity = await coordinator.create_suite(text, library=LIBRARY)
+        run = await coordinator.execute_suite(identity, seed=7)
+        await coordinator.suite_result(run)
+
+    assert [each.plan.seed for each in await lab.log.recent(limit=9)] == [7, 7]
 
 
 @virtual
@@ -221,6 +235,27 @@ async def test_a_run_that_is_aborted_stops_what_runs_undoes_it_and_begins_nothin
     abort = (await lab.state(result.entries[0].execution)).abort
     assert abort is not None
     assert (abort.reason, abort.by) == ("enough", "ann")
+
+
+@virtual
+async def test_a_run_that_is_aborted_before_it_began_is_stopped_and_one_that_is_over_is_not() -> (
+    None
+):
+    lab = Lab()
+    async with lab.coordinator() as coordinator:
+        run = await begin(coordinator, "  - {id: a, scenario: plain}")
+        await coordinator.abort_suite(run, reason="a mistake", by="ann")
+        early = await coordinator.suite_result(run)
+        run = await begin(coordinator, "  - {id: a, scenario: plain}")
+        await coordinator.suite_result(run)
+        await coordinator.abort_suite(run, reason="too late", by="ann")
+        late = await coordinator.suite_result(run)
+
+    assert (told(early), early.verdict) == (
+        {"a": (None, "the suite was aborted: a mistake")},
+        Verdict.STOPPED,
+    )
+    assert (late.verdict, late.reason) == (Verdict.HELD, "")
 
 
 @virtual

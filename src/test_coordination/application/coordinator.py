@@ -208,7 +208,8 @@ class Coordinator:
 
         What is left to chance is drawn from ``seed``, itself drawn unless it is given.
         ``with_dependencies`` runs what it depends on and is not met first, and what that depends
-        on, each to its end; these are looked for in ``library`` first.
+        on, each to its end; these are looked for in ``library`` first. A caller that is cancelled
+        meanwhile leaves those that are under way to run on.
 
         Raises:
             NotFoundError: nothing is stored under ``scenario``.
@@ -280,8 +281,11 @@ class Coordinator:
         parameters: Mapping[str, Value] | None = None,
         *,
         requested_by: str = "",
+        seed: int | None = None,
     ) -> SuiteRunId:
         """Begin a run of a suite, once everything in it has been planned, and return its name.
+
+        What is left to chance in an entry is drawn from ``seed``, or from one of its own.
 
         Raises:
             NotFoundError: nothing is stored under ``suite``.
@@ -290,7 +294,9 @@ class Coordinator:
             CircularNeedsError: entries need each other; nothing was begun.
         """
         stored = await self._world.scenarios.get(suite)
-        return await self._suites.start(stored, parameters or {}, requested_by=requested_by)
+        return await self._suites.start(
+            stored, parameters or {}, requested_by=requested_by, seed=seed
+        )
 
     def follow_suite(self, run: SuiteRunId) -> AsyncIterator[EntryResult]:
         """Yield each entry of a suite's run when it begins and when it is settled, to its end.

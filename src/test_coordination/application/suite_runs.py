@@ -79,6 +79,7 @@ class _Run:
     id: SuiteRunId
     plan: PlannedSuite
     requested_by: str
+    seed: int | None
     entries: dict[str, EntryResult]
     told: list[EntryResult] = field(default_factory=list)
     stopped: str = ""
@@ -128,9 +129,16 @@ class SuiteRuns:
         self._runs: dict[SuiteRunId, _Run] = {}
 
     async def start(
-        self, stored: StoredScenario, given: Mapping[str, Value], *, requested_by: str
+        self,
+        stored: StoredScenario,
+        given: Mapping[str, Value],
+        *,
+        requested_by: str,
+        seed: int | None = None,
     ) -> SuiteRunId:
         """Begin a run of a suite and return its name; nothing of it has run by then.
+
+        What is left to chance in an entry is drawn from ``seed``, or from one of its own.
 
         Raises:
             DefinitionKindError: what is stored is no suite; nothing is begun.
@@ -139,11 +147,12 @@ class SuiteRuns:
             NoTopologyError: there is no system under test; nothing is begun.
         """
         loaded = await Scenarios(world=self._world).load(stored)
-        plan = Suites(world=self._world).plan(loaded, given)
+        plan = Suites(world=self._world).plan(loaded, given, seed=seed or 0)
         run = _Run(
             id=SuiteRunId(f"{stored.name}/{self._world.identities.new()}"),
             plan=plan,
             requested_by=requested_by,
+            seed=seed,
             entries={
                 entry.id: EntryResult(
                     id=entry.id,
@@ -246,7 +255,11 @@ class SuiteRuns:
         assert stored is not None, "what a stored suite runs is stored"
         try:
             execution = await self._executions.start(
-                stored, entry.parameters, requested_by=run.requested_by, suite=run.id
+                stored,
+                entry.parameters,
+                requested_by=run.requested_by,
+                seed=run.seed,
+                suite=run.id,
             )
             state = replace(state, execution=execution)
             run.tell(state)

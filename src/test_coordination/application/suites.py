@@ -57,8 +57,10 @@ class Suites:
 
     world: World
 
-    def plan(self, loaded: Loaded, given: Mapping[str, Value]) -> PlannedSuite:
+    def plan(self, loaded: Loaded, given: Mapping[str, Value], *, seed: int = 0) -> PlannedSuite:
         """Return what running a suite means; each of its entries has been planned by itself.
+
+        What is left to chance in them is drawn from ``seed``.
 
         Raises:
             DefinitionKindError: it is no suite.
@@ -73,7 +75,7 @@ class Suites:
         problems: list[Problem] = []
         for entry in entries:
             try:
-                Scenarios(world=self.world).plan(entry.scenario, entry.parameters)
+                Scenarios(world=self.world).plan(entry.scenario, entry.parameters, seed=seed)
             except InvalidDocumentError as error:
                 for problem in error.problems:
                     text = f"entry {entry.id!r}: {problem.text}"
