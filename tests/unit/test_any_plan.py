@@ -47,7 +47,7 @@ from test_coordination.domain.events import (
 )
 from test_coordination.domain.execution import Execution, IllegalTransitionError
 from test_coordination.domain.plan import Plan, PlannedRetry, PlannedStep, Stage
-from test_coordination.domain.steps import Mode, OnError, Otherwise
+from test_coordination.domain.steps import ErrorPolicy, Mode, Otherwise
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Verdict
 
@@ -159,7 +159,7 @@ def steps(draw: st.DrawFn) -> tuple[PlannedStep, ...]:
         )
         condition = asked.one_of(None, None, None, when(GOOD), when("1 > 2"))
         made = draw(st.sampled_from(KINDS))(asked)
-        found.append(replace(made, condition=condition, on_error=asked.one_of(*OnError)))
+        found.append(replace(made, condition=condition, on_error=asked.one_of(*ErrorPolicy)))
     return tuple(found)
 
 

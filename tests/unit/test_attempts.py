@@ -39,7 +39,7 @@ from test_coordination.domain.events import (
 )
 from test_coordination.domain.execution import FaultStatus
 from test_coordination.domain.plan import Plan
-from test_coordination.domain.steps import OnError
+from test_coordination.domain.steps import ErrorPolicy
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Verdict
 
@@ -90,8 +90,8 @@ async def test_a_fault_that_cannot_be_armed_is_tried_again() -> None:
     assert outcomes(ended) == {"cut": Outcome.DONE}
 
 
-@pytest.mark.parametrize("on_error", list(OnError))
-def test_a_fault_that_cannot_be_undone_is_never_tried_again(on_error: OnError) -> None:
+@pytest.mark.parametrize("on_error", list(ErrorPolicy))
+def test_a_fault_that_cannot_be_undone_is_never_tried_again(on_error: ErrorPolicy) -> None:
     @virtual
     async def story() -> None:
         bed = Bed()
@@ -279,7 +279,7 @@ async def test_runs_that_fail_are_counted_where_failures_are_ignored() -> None:
     bed.kit.note.error = REFUSED
 
     ended = await bed.run(
-        plan(act("do", fails=True, every_s=1, times=3, on_error=OnError.IGNORE), expect("c"))
+        plan(act("do", fails=True, every_s=1, times=3, on_error=ErrorPolicy.IGNORE), expect("c"))
     )
 
     assert ended.steps[DO].facts == {
@@ -321,7 +321,7 @@ async def test_a_log_that_is_gone_is_no_failure_to_be_tried_again() -> None:
 async def test_a_log_that_goes_away_between_two_runs_ends_the_repetition() -> None:
     bed = Bed()
     bed.kit.note.error = REFUSED
-    again = act("do", fails=True, every_s=1, times=9, retry=retry(2), on_error=OnError.IGNORE)
+    again = act("do", fails=True, every_s=1, times=9, retry=retry(2), on_error=ErrorPolicy.IGNORE)
 
     with pytest.raises(ExceptionGroup):
         await cut_off(bed, plan(again), at_s=2.5)
@@ -332,17 +332,17 @@ async def test_a_log_that_goes_away_between_two_runs_ends_the_repetition() -> No
 @pytest.mark.parametrize(
     ("on_error", "verdict", "reason"),
     [
-        (OnError.FAIL, Verdict.COULD_NOT_RUN, "step 'do' failed: note failed: refused"),
+        (ErrorPolicy.FAIL, Verdict.COULD_NOT_RUN, "step 'do' failed: note failed: refused"),
         (
-            OnError.CONTINUE,
+            ErrorPolicy.CONTINUE,
             Verdict.COULD_NOT_RUN,
             "step 'do' failed, and the others went on: note failed: refused",
         ),
-        (OnError.IGNORE, Verdict.HELD, "all 1 checks held, and every fault is undone"),
+        (ErrorPolicy.IGNORE, Verdict.HELD, "all 1 checks held, and every fault is undone"),
     ],
 )
 def test_what_a_failure_means_is_the_authors_choice(
-    on_error: OnError, verdict: Verdict, reason: str
+    on_error: ErrorPolicy, verdict: Verdict, reason: str
 ) -> None:
     @virtual
     async def story() -> None:
@@ -354,8 +354,8 @@ def test_what_a_failure_means_is_the_authors_choice(
         ignored = "step 'do' failed, which is ignored: note failed: refused"
         notes = [e.text for e in await bed.events(ended.id) if isinstance(e, Noted)]
         assert (ended.verdict, ended.reason) == (verdict, reason)
-        assert ("well" in ended.steps) == (on_error is not OnError.FAIL)
-        assert notes == ([ignored] if on_error is OnError.IGNORE else [])
+        assert ("well" in ended.steps) == (on_error is not ErrorPolicy.FAIL)
+        assert notes == ([ignored] if on_error is ErrorPolicy.IGNORE else [])
 
     story()
 
@@ -368,7 +368,7 @@ async def test_a_check_after_a_fault_that_failed_counts_from_the_end_of_its_step
     ended = await bed.run(
         plan(
             wait("w", for_s=2),
-            fault("cut", "w", on_error=OnError.IGNORE),
+            fault("cut", "w", on_error=ErrorPolicy.IGNORE),
             expect("back", "cut", checked={"after_fault": CUT, "within": timedelta(seconds=3)}),
         )
     )
@@ -385,7 +385,7 @@ async def test_a_check_that_failed_and_is_ignored_has_no_say() -> None:
 
     ended = await bed.run(
         plan(
-            expect("well", that="1 > 2", checked=slow, timeout=seconds(2), on_error=OnError.IGNORE),
+            expect("well", that="1 > 2", checked=slow, timeout=seconds(2), on_error=ErrorPolicy.IGNORE),
             expect("sound"),
             stop("halt", of=[]),
         )

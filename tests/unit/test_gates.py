@@ -32,7 +32,7 @@ from support.engine_plans import (
 from support.virtual_time import virtual
 from test_coordination.application.capabilities import ProbeFailedError
 from test_coordination.domain.events import Outcome, StepStarted
-from test_coordination.domain.steps import Mode, OnError, Otherwise
+from test_coordination.domain.steps import ErrorPolicy, Mode, Otherwise
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Severity, Verdict
 
@@ -399,7 +399,7 @@ async def test_a_gate_that_failed_may_be_ignored() -> None:
 
     ended = await bed.run(
         plan(
-            gate("gate", until="1 > 2", within_s=1, on_error=OnError.IGNORE),
+            gate("gate", until="1 > 2", within_s=1, on_error=ErrorPolicy.IGNORE),
             expect("well", "gate"),
             remedy(act("mend")),
         )

@@ -26,7 +26,7 @@ from support.planning_lab import (
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.parameters import Parameter, ParameterType
 from test_coordination.domain.plan import Plan
-from test_coordination.domain.steps import OnError
+from test_coordination.domain.steps import ErrorPolicy
 
 MANY = (
     "are planned, with all copies and the steps of other scenarios; "
@@ -208,10 +208,10 @@ def test_the_steps_of_a_group_take_over_what_it_says_of_failing_and_of_time() ->
         both(
             "g",
             wait("a", timeout=s(3)),
-            wait("b", timeout=s(30), on_error=OnError.CONTINUE),
+            wait("b", timeout=s(30), on_error=ErrorPolicy.CONTINUE),
             row("h", wait("c"), timeout=s(4)),
             row("i", wait("d"), timeout=s(40)),
-            on_error=OnError.IGNORE,
+            on_error=ErrorPolicy.IGNORE,
             timeout=s(20),
         ),
     )

@@ -15,13 +15,13 @@ from test_coordination.domain.steps import (
     ActionStep,
     Between,
     Check,
+    ErrorPolicy,
     ExpectStep,
     FaultStep,
     ForEach,
     Gate,
     GateStep,
     Mode,
-    OnError,
     Otherwise,
     ProbeStep,
     Quota,
@@ -167,7 +167,7 @@ def test_copies_are_made_of_groups_for_each_value_of_a_list(steps: dict[str, Ste
     assert group.for_each is not None
     assert text_of(group.for_each.axes["value"]) == "parameters.services"
     assert group.for_each.mark == Mark("good.yaml", 40, 16)
-    assert (group.concurrency, group.on_error) == (2, OnError.CONTINUE)
+    assert (group.concurrency, group.on_error) == (2, ErrorPolicy.CONTINUE)
     assert group.condition is not None
     assert group.condition.text == "steps.look.result.status == 200"
     assert [inner.id for inner in group.steps] == ["break", "settle", "matrix"]
@@ -361,7 +361,7 @@ def test_the_defaults_of_a_step_are_those_of_its_type() -> None:
     found = step("wait: 1s")
 
     assert (found.retry, found.condition, found.for_each) == (None, None, None)
-    assert (found.on_error, found.concurrency, found.background) == (OnError.FAIL, 1, False)
+    assert (found.on_error, found.concurrency, found.background) == (ErrorPolicy.FAIL, 1, False)
 
 
 def test_reading_the_whole_language_twice_gives_the_same(scenario: Scenario) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import ClassVar, Final, TypeAlias
 
 from test_coordination.domain.errors import CoordinationError, Mark
-from test_coordination.domain.steps import Mode, OnError, Otherwise
+from test_coordination.domain.steps import ErrorPolicy, Mode, Otherwise
 from test_coordination.domain.values import CheckId, ProbeName, ServiceName, StepId
 from test_coordination.domain.verdicts import Severity, Verdict
 
@@ -187,7 +187,7 @@ class PlannedStep:
     mark: Mark | None = None
     condition: PlannedCondition | None = None
     retry: PlannedRetry = PlannedRetry()
-    on_error: OnError = OnError.FAIL
+    on_error: ErrorPolicy = ErrorPolicy.FAIL
     background: bool = False
     fault: FaultWork | None = None
     action: ActionWork | None = None

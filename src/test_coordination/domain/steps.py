@@ -27,7 +27,7 @@ COPIES_MAX: Final = 1_000
 """How many steps a plan may have, once all copies are made."""
 
 
-class OnError(StrEnum):
+class ErrorPolicy(StrEnum):
     """What a step that fails means for the others."""
 
     FAIL = "fail"
@@ -177,7 +177,7 @@ class StepHead:
     condition: Expression | None = None
     timeout: Moment | None = None
     retry: Retry | None = None
-    on_error: OnError = OnError.FAIL
+    on_error: ErrorPolicy = ErrorPolicy.FAIL
     for_each: ForEach | None = None
     concurrency: int = 1
     background: bool = False

@@ -39,13 +39,13 @@ from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression
 from test_coordination.domain.steps import (
     ActionStep,
+    ErrorPolicy,
     ExpectStep,
     FaultStep,
     ForEach,
     Gate,
     GateStep,
     Moment,
-    OnError,
     ParallelStep,
     Parameters,
     ProbeStep,
@@ -69,7 +69,7 @@ class _Head(TypedDict):
     condition: Expression | None
     timeout: Moment | None
     retry: Retry | None
-    on_error: OnError
+    on_error: ErrorPolicy
     for_each: ForEach | None
     concurrency: int
     background: bool

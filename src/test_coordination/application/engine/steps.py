@@ -55,7 +55,7 @@ from test_coordination.domain.plan import (
     StopWork,
     WaitWork,
 )
-from test_coordination.domain.steps import OnError, Otherwise
+from test_coordination.domain.steps import ErrorPolicy, Otherwise
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import format_duration
 from test_coordination.domain.verdicts import Verdict
@@ -174,7 +174,7 @@ class Performance:
             return ()
         if self.step.stage is Stage.FAILURE:
             text = f"step {ended.step!r} of on_failure failed: {ended.error}"
-        elif self.step.on_error is OnError.IGNORE:
+        elif self.step.on_error is ErrorPolicy.IGNORE:
             text = f"step {ended.step!r} failed, which is ignored: {ended.error}"
         else:
             return ()
@@ -261,7 +261,7 @@ class Performance:
                 work,
                 clock=self.hands.bench.clock,
                 over=self.over,
-                forgiving=self.step.on_error is OnError.IGNORE,
+                forgiving=self.step.on_error is ErrorPolicy.IGNORE,
             )
         with anyio.CancelScope() as scope:
 

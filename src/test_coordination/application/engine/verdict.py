@@ -17,7 +17,7 @@ from test_coordination.domain.events import (
 from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Execution, FaultStatus, StepState
 from test_coordination.domain.plan import Plan, PlannedStep, ScenarioWork, Stage
-from test_coordination.domain.steps import OnError
+from test_coordination.domain.steps import ErrorPolicy
 from test_coordination.domain.values import CheckId, StepId
 from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict, worst
 
@@ -74,7 +74,7 @@ def judge(plan: Plan, execution: Execution) -> tuple[Verdict, str]:
     if stop is not None:
         return stop
     for step, state in _ended(plan, execution):
-        if state.outcome is Outcome.FAILED and step.on_error is OnError.CONTINUE:
+        if state.outcome is Outcome.FAILED and step.on_error is ErrorPolicy.CONTINUE:
             reason = f"step {step.id!r} failed, and the others went on: {state.error}"
             return Verdict.COULD_NOT_RUN, reason
     validations = (*execution.validations, *_missed(plan, execution))
@@ -109,7 +109,7 @@ def _is_fatal(step: PlannedStep, execution: Execution) -> bool:
     fault = execution.faults.get(step.id)
     if fault is not None and fault.status is not FaultStatus.REVERTED:
         return True
-    return step.on_error is OnError.FAIL
+    return step.on_error is ErrorPolicy.FAIL
 
 
 def _kept_shut(plan: Plan, execution: Execution) -> str:
@@ -162,7 +162,7 @@ def _asked(step: PlannedStep, execution: Execution) -> Iterator[Validation]:
     state = execution.steps.get(step.id)
     why = "the execution ended before its turn came"
     if state is not None:
-        ignored = state.outcome is Outcome.FAILED and step.on_error is OnError.IGNORE
+        ignored = state.outcome is Outcome.FAILED and step.on_error is ErrorPolicy.IGNORE
         if ignored or state.outcome is Outcome.SKIPPED:
             return
         why = f"its step did not come to its end: {state.error}" if state.error else why

@@ -13,10 +13,10 @@ from test_coordination.domain.expressions import Expression, InvalidExpressionEr
 from test_coordination.domain.steps import (
     COPIES_MAX,
     Deed,
+    ErrorPolicy,
     ExpectStep,
     ForEach,
     Group,
-    OnError,
     ParallelStep,
     SequenceStep,
     Step,
@@ -103,7 +103,7 @@ class _Scope:
     suffix: str = ""
     ids: Mapping[StepId, StepId] = field(default_factory=dict)
     conditions: tuple[Expression, ...] = ()
-    on_error: OnError = OnError.FAIL
+    on_error: ErrorPolicy = ErrorPolicy.FAIL
     limit: timedelta | None = None
 
     def name(self, step: StepId) -> StepId:
@@ -172,7 +172,7 @@ class _Expander:
         conditions = scope.conditions
         if step.condition is not None:
             conditions = (*conditions, scope.settler.filled(step.condition))
-        if step.on_error is OnError.FAIL:
+        if step.on_error is ErrorPolicy.FAIL:
             step = replace(step, on_error=scope.on_error)
         if isinstance(step, ParallelStep | SequenceStep):
             limit = _limit(step, scope)
