@@ -31,7 +31,7 @@ from test_coordination.adapters.documents.forms import (
 )
 from test_coordination.adapters.documents.words import described
 from test_coordination.adapters.shapes import OPENED, TYPE, WHOLE, Shape, shown_as
-from test_coordination.domain.steps import COPIES_MAX, OnError
+from test_coordination.domain.steps import COPIES_MAX, ErrorPolicy
 from test_coordination.domain.verdicts import Severity, Verdict
 
 LATER_STEPS: Final = frozenset({"restore"})
@@ -108,8 +108,8 @@ class StepForm(Form):
     timeout: LongTime | None = Field(
         default=None, description="how long it may take before it fails", examples=["30s"]
     )
-    on_error: Annotated[OnError, choice(OnError)] = Field(
-        default=OnError.FAIL,
+    on_error: Annotated[ErrorPolicy, choice(ErrorPolicy)] = Field(
+        default=ErrorPolicy.FAIL,
         description="what its failure means: fail stops the execution, continue lets the other "
         "steps go on, ignore only notes it",
     )
