@@ -251,10 +251,21 @@ def test_copies_in_the_background_wait_for_the_ends_of_those_before() -> None:
 
     last = only(found, "b.3")
     assert (set(last.needs), set(last.ended)) == ({"b.1"}, {"b.1"})
-    assert needs(found)["c"] == {"b.1", "b.2", "b.3"}
+    assert needs(found)["c"] == {"b.1", "b.2"}
     stopped = only(found, "d").stop
     assert stopped is not None
     assert stopped.steps == ("b.1", "b.2", "b.3")
+
+
+def test_a_step_beside_a_late_copy_in_the_background_waits_for_that_one() -> None:
+    inner = (fault("b", background=True), wait("c"))
+
+    found = planned(row("g", *inner, for_each=each(1, 2)), wait("d", needs=["g"]))
+
+    assert needs(found) == {
+        "b.1": set(), "c.1": {"b.1"}, "b.2": {"b.1", "c.1"}, "c.2": {"b.2"},
+        "d": {"b.1", "c.1", "c.2"},
+    }  # fmt: skip
 
 
 def test_copies_that_never_end_cannot_wait_for_each_other() -> None:

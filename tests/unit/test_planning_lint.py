@@ -76,6 +76,7 @@ def test_where_nothing_is_broken_nothing_need_be_well_before() -> None:
         ("1 + 1 == 2 // probes.p.last.ok", True),
         ("'probes.p.last' != ''", True),
         ("[1, 2].all(steps, steps > 0)", True),
+        ("{'probes': {'p': true}}.probes.p", True),
         ("probes.p.last.ok", False),
         ("probes . p.last.ok", False),
         ("steps.a.outcome == 'done' && probes.p.last.ok", False),

@@ -14,6 +14,7 @@ from support.planning_lab import (
     at,
     cel,
     check,
+    each,
     expect,
     fault,
     mistakes,
@@ -114,6 +115,12 @@ def test_what_runs_in_the_background_is_waited_for_at_the_end() -> None:
     assert times(drawn(plan(scenario))) == {
         "before.w": (0, 0), "a": (0, 9), "b": (0, 2), "c": (9, 12), "after.w": (12, 12),
     }  # fmt: skip
+
+
+def test_copies_in_the_background_follow_each_other_and_nobody_waits_for_the_last() -> None:
+    found = best(fault("a", for_each=each(1, 2), background=True), wait("b"))
+
+    assert found == {"a.1": (0, 5), "a.2": (5, 10), "b": (0, 1)}
 
 
 def test_what_never_ends_does_so_when_it_is_stopped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 
 from test_coordination.application.planning.course import course
@@ -48,6 +49,11 @@ class _Wiring:
         self._drop_idle()
         self._planned = {step.id: step for each in self._made.values() for step in each.steps}
         self._queued = self._queues()
+        self._late = {
+            step: earlier
+            for deed, earlier in self._queued.items()
+            for step in self._made[deed].first
+        }
 
     def members(self, step: StepId) -> tuple[StepId, ...]:
         """Return the planned steps that an id stands for."""
@@ -112,7 +118,8 @@ class _Wiring:
             text += "give it an end, or a 'concurrency' as large as their number"
             self._settler.refuse(deed.mark, "plan.endless", text)
         followed = self._followed(deed)
-        needs = _union(satisfied[need] for need in self._needs[deed.id]) | queued | followed
+        needed = _union(satisfied[need] for need in self._needs[deed.id])
+        needs = frozenset(filter(partial(self._is_early, needed), needed)) | queued | followed
         ended = frozenset(step for step in queued if self._planned[step].background)
         beside = self._beside(deed)
         for step in made.steps:
@@ -122,6 +129,14 @@ class _Wiring:
             if isinstance(deed, StopStep):
                 planned = replace(planned, stop=StopWork(steps=self.members(deed.step)))
             yield planned
+
+    def _is_early(self, needed: frozenset[StepId], step: StepId) -> bool:
+        """Tell whether a step that is ``needed`` has a say in when all of these have begun.
+
+        Of copies in the background, the first ones do: the others begin as these end.
+        """
+        late = self._late.get(step)
+        return late is None or not self._planned[step].background or not late <= needed
 
     def _followed(self, deed: Deed) -> frozenset[StepId]:
         """Return the faults that are over before a check that follows them begins."""
