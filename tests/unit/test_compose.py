@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from support.compose_scene import composed, sentences, told, whole
+from test_coordination.adapters.documents.explain import explain
+from test_coordination.adapters.documents.merge import Merger
+from test_coordination.adapters.documents.reader import read
 from test_coordination.domain.errors import Mark
 
 BASE = """\
@@ -233,14 +238,51 @@ def test_tags_are_united_parents_first_and_none_twice() -> None:
 
 
 def test_what_is_merged_leaves_its_sources_as_they_were() -> None:
-    first = whole(
-        f"{HEAD}steps: {{remove: [left, load], items: [{{id: right, wait: 9s}}]}}\n", BASE
+    base = read(dedent(BASE), file="base.yaml")
+    patch = read(
+        f"{HEAD}steps: {{remove: [left, load], items: [{{id: right, wait: 9s}}]}}\n"
+        "probes: {remove: [lost], latency: {every: 9s}}\ntags: [x]\n",
+        file="main.yaml",
     )
-    second = whole(HEAD, BASE)
+    before = explain(base), explain(patch)
 
-    assert ids(second["steps"]) == ["load", "both", None]
-    assert second["steps"][1]["parallel"][1]["wait"] == "2s"
-    assert first["steps"][0]["parallel"] == [{"id": "right", "wait": "9s"}]
+    tree = Merger().document(base, patch)
+
+    assert tree["steps"][0]["parallel"] == [{"id": "right", "wait": "9s"}]
+    assert (explain(base), explain(patch)) == before
+
+
+def test_one_document_may_speak_of_a_group_and_of_steps_inside_it() -> None:
+    tree = whole(
+        f"{HEAD}steps:\n"
+        "  - {id: new, wait: 4s, before: left}\n"
+        "  - {id: left, wait: 5s}\n"
+        "  - {id: both, parallel: [{id: right, wait: 6s}, {id: third, wait: 7s}]}\n"
+        "  - {id: last, wait: 8s, after: third}\n",
+        BASE,
+    )
+
+    assert [(step["id"], step["wait"]) for step in tree["steps"][1]["parallel"]] == [
+        ("new", "4s"),
+        ("left", "5s"),
+        ("right", "6s"),
+        ("third", "7s"),
+        ("last", "8s"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{remove: [both], items: [{wait: 1s, after: left}]}",
+        "[{id: both, replace: true, wait: 1s}, {wait: 1s, after: left}]",
+        "[{id: both, wait: 1s}, {wait: 1s, after: left}]",
+    ],
+)
+def test_what_was_inside_a_group_that_is_gone_is_gone_too(said: str) -> None:
+    (mistake,) = told(f"{HEAD}steps: {said}\n", BASE)
+
+    assert mistake.endswith("scenario.unknown_id")
 
 
 def test_every_value_keeps_the_place_at_which_it_was_written() -> None:
