@@ -285,6 +285,12 @@ def test_what_was_inside_a_group_that_is_gone_is_gone_too(said: str) -> None:
     assert mistake.endswith("scenario.unknown_id")
 
 
+def test_an_id_that_went_with_its_group_is_free_for_a_new_entry() -> None:
+    tree = whole(f"{HEAD}steps: [{{id: both, wait: 1s}}, {{id: left, wait: 2s}}]\n", BASE)
+
+    assert ids(tree["steps"]) == ["load", "both", None, "left"]
+
+
 def test_every_value_keeps_the_place_at_which_it_was_written() -> None:
     tree = whole(f"{HEAD}timeout: 2m\nsteps: [{{id: left, wait: 7s}}]\n", BASE)
 
