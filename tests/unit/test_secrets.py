@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from test_coordination.adapters.secrets import KeptSecrets
-from test_coordination.domain.secrets import SecretUnavailableError
+from test_coordination.domain.secrets import SecretUnavailableError, placeholder, secret_paths
 
 
 def refusal(kept: KeptSecrets, reference: str) -> str:
@@ -97,3 +97,10 @@ def test_a_secret_is_read_as_it_is_now(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("second")
 
     assert (first, kept.reveal("file:kept")) == ("first", "second")
+
+
+def test_it_is_known_where_secrets_stand_in_parameters() -> None:
+    mark = placeholder("env:TOKEN")
+    given = {"a": mark, "b": ["x", {"c": f"<{mark}>"}, 7], "d": {"e": (None, mark)}, "f": "⟦secret"}
+
+    assert set(secret_paths(given)) == {("a",), ("b", 1, "c"), ("d", "e", 1)}

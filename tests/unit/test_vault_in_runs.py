@@ -16,11 +16,11 @@ from test_coordination.adapters.codec import encode
 from test_coordination.adapters.rendering.render import FORMATS, render
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.vault import HiddenError
-from test_coordination.domain.events import FaultArmed, FaultReverted, FaultRevertFailed
+from test_coordination.domain.events import FaultArmed, FaultReverted, FaultRevertFailed, Outcome
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.secrets import placeholder
-from test_coordination.domain.values import ExecutionId
+from test_coordination.domain.values import ExecutionId, StepId
 from test_coordination.domain.verdicts import Finding, Verdict
 
 STORY = """
@@ -188,6 +188,19 @@ async def test_without_its_secret_a_step_fails_and_a_probe_sees_nothing() -> Non
     why = "the secret env:TOKEN is not to be had"
     assert all(sample.error.startswith(why) for sample in samples)
     assert state.reason.startswith(f"step 'look' failed: {why}")
+
+
+@virtual
+async def test_a_parameter_with_a_secret_in_it_is_looked_at_only_when_it_is_used() -> None:
+    made = Lab(variables={"TOKEN": CANARY})
+    text = STORY.partition("probes:")[0] + (
+        'steps: [{id: act, action: note, with: {bad: "<${{ parameters.token }}>"}}]'
+    )
+
+    ended = await made.run(text)
+
+    assert ended.verdict is Verdict.INCONCLUSIVE
+    assert ended.steps[StepId("act")].outcome is Outcome.DONE
 
 
 class TellingLiveView(WatchedLiveView):

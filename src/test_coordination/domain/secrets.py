@@ -58,6 +58,22 @@ def references(value: object) -> Iterator[str]:
             return
 
 
+def secret_paths(value: object) -> Iterator[tuple[str | int, ...]]:
+    """Yield where in ``value``, a JSON-like value, a placeholder stands in a text."""
+    match value:
+        case str():
+            if _PLACEHOLDER.search(value):
+                yield ()
+        case Mapping():
+            for key, inner in value.items():
+                yield from ((key, *path) for path in secret_paths(inner))
+        case list() | tuple():
+            for index, inner in enumerate(value):
+                yield from ((index, *path) for path in secret_paths(inner))
+        case _:
+            return
+
+
 def replaced(value: object, change: Callable[[str], str]) -> object:
     """Return ``value``, a JSON-like value, with ``change`` applied to each text in it."""
     match value:

@@ -21,6 +21,7 @@ from test_coordination.domain.expressions import (
     as_text,
 )
 from test_coordination.domain.plan import PlannedCondition, ProtectedTargetError
+from test_coordination.domain.secrets import secret_paths
 from test_coordination.domain.steps import COPIES_MAX, Moment, Text
 from test_coordination.domain.topology import Topology, UnknownServiceError
 from test_coordination.domain.values import (
@@ -139,11 +140,15 @@ class Settler:
     def parameters(
         self, parameters: Mapping[str, object], kind: Parameterised, mark: Mark
     ) -> Mapping[str, object]:
-        """Return ``parameters`` as JSON can carry them, accepted by ``kind``."""
+        """Return ``parameters`` as JSON can carry them, accepted by ``kind``.
+
+        What has a secret in it is looked at only when it is used.
+        """
         before = len(self.problems)
         settled = self.given(parameters)
         if len(self.problems) == before:
-            for problem in kind.problems(settled):
+            unknown = frozenset(secret_paths(settled))
+            for problem in kind.problems(settled, unknown=unknown):
                 where = ".".join(map(str, problem.path))
                 self.refuse(mark, "parameter.invalid", f"{where}: {problem.text}")
         return settled
