@@ -8,9 +8,6 @@ from typing import Final
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
 from test_coordination.domain.errors import Mark
 
-ENTRIES_MAX: Final = 2_000
-"""How many entries a list may have while it is merged, those inside groups counted."""
-
 GROUPS: Final = ("parallel", "sequence")
 KINDS: Final = frozenset(
     {
@@ -45,11 +42,6 @@ def flat(entry: TreeMap, *, beside: TreeMap) -> TreeMap:
     key_mark, mark = entry.key_marks["background"], entry.value_marks["background"]
     out.put("background", value=True, key_mark=key_mark, mark=mark)
     return out
-
-
-def size(entries: TreeList) -> int:
-    """Return how many entries there are, those inside groups included."""
-    return sum(1 for _ in _walk(entries))
 
 
 def _walk(entries: TreeList) -> Iterator[Tree]:

@@ -12,12 +12,10 @@ from typing import Final
 
 from test_coordination.adapters.documents.document import PROBLEMS_MAX
 from test_coordination.adapters.documents.entries import (
-    ENTRIES_MAX,
     GROUPS,
     Entries,
     flat,
     kinds,
-    size,
 )
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
 from test_coordination.adapters.documents.words import alternatives, described, enumerated, shown
@@ -119,10 +117,6 @@ class Merger:
         if not isinstance(items, TreeList):
             return items
         under = base if isinstance(base, TreeList) and not replaces else TreeList(items.mark)
-        if size(under) + size(items) > ENTRIES_MAX:
-            text = f"{key!r} would have more than {ENTRIES_MAX} entries; split the document"
-            self._refuse(items.mark, "too_many", text)
-            return under
         entries = Entries(under, mark=items.mark)
         for wanted in remove:
             self._remove(key, entries, wanted)
