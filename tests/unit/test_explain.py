@@ -93,6 +93,12 @@ def test_a_text_is_a_text_for_readers_of_yaml_1_1_too(text: str) -> None:
     assert yaml.safe_load(scalar(text)) == text
 
 
+def test_a_number_stays_one_however_long_it_is() -> None:
+    tree = read(f"scenario: 0x{'f' * 98}\n", file="a.yaml")
+
+    assert same(read(explain(tree).text, file="again.yaml"), tree)
+
+
 def test_plain_words_need_no_quotes_and_lines_stay_lines() -> None:
     tree = planted({"wait": "5s", "title": "The exchange is gone", "query": "select 1\nfrom a\n"})
 
