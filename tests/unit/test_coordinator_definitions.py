@@ -22,6 +22,7 @@ from test_coordination.application.lending import coordinating
 from test_coordination.application.ports import NotFoundError
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.graph import CircularNeedsError
+from test_coordination.domain.plan import Plan, ScenarioWork
 from test_coordination.domain.scenario import DocumentKind, Part
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Verdict
@@ -61,6 +62,11 @@ def shelf(*texts: str) -> Shelf:
         name = text.split(":", 1)[1].split()[0]
         parts.append(Part(name=name, file=f"{name}.yaml", text=text))
     return Shelf(parts=tuple(parts))
+
+
+def scenarios_of(plan: Plan) -> dict[str, ScenarioWork]:
+    """Return what the steps of ``plan`` run, by the names under which they do."""
+    return {step.scenario.scenario: step.scenario for step in plan.steps if step.scenario}
 
 
 @asynccontextmanager
@@ -218,25 +224,24 @@ async def test_a_change_of_what_a_step_runs_is_a_new_version_of_what_runs_it() -
         second = await lent.create_scenario(RUNS, library=shelf(CHILD, slower))
         pinned = await lent.create_scenario(RUNS.replace("scenario: child", "scenario: child@1"))
         stored = await lent.stored_scenario(pinned)
-        steps = "steps: [{scenario: outer}, {scenario: child}, {scenario: child@1}]"
+        steps = "steps: [{scenario: outer@1}, {parallel: [{scenario: child}]}, {scenario: child@1}]"
         deep = document(steps, name="deep")
         whole = await lent.create_scenario(deep)
         execution = await lent.execute_scenario(whole)
         await lent.execution_result(execution)
         ran = await lent.list_executions()
-        runs = {
-            each.scenario.scenario: each.scenario for each in ran[-1].plan.steps if each.scenario
-        }
-        faults = {
-            name: work.plan.step(StepId("cut")).fault for name, work in runs.items() if "c" in name
-        }
 
+    works = {name: work.plan for name, work in scenarios_of(ran[-1].plan).items()}
+    (inner,) = scenarios_of(works.pop("outer@1")).values()
+    faults = {name: plan.step(StepId("cut")).fault for name, plan in works.items()}
+    faults["inner"] = inner.plan.step(StepId("cut")).fault
     assert {name: fault and fault.hold for name, fault in faults.items()} == {
-        "child": timedelta(seconds=9),
+        "child@2": timedelta(seconds=9),
         "child@1": timedelta(seconds=2),
+        "inner": timedelta(seconds=2),
     }
     assert [(each.scenario_name, each.scenario_version) for each in reversed(ran)] == [
-        ("deep", 1), ("outer", 3), ("child", 1), ("child", 2), ("child", 1),
+        ("deep", 1), ("outer", 1), ("child", 1), ("child", 2), ("child", 1),
     ]  # fmt: skip
     assert first != second
     assert [(part.name, part.version) for part in stored.parts] == [("child", 1)]

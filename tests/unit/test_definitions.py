@@ -147,8 +147,16 @@ steps:
 
 
 def test_how_a_text_is_laid_out_is_no_change_of_what_it_means() -> None:
-    before = document("steps: [{id: a, wait: 60s}]\n# a remark\n")
-    after = document("title: ''\nsteps:\n  - wait: 1m\n    id: a\n")
+    x, y = "x: {type: integer, default: 1}", "y: {type: string, default: a}"
+    note = "- {action: note, id: b, with"
+    before = document(
+        f"parameters: {{{x}, {y}}}\nsteps:\n- {{id: a, wait: 60s}}\n"
+        f"{note}: {{n: 1, m: []}}}}\n# a remark\n"
+    )
+    after = document(
+        f"title: ''\nparameters: {{{y}, {x}}}\nsteps:\n- wait: 1m\n  id: a\n"
+        f"{note}: {{m: [], n: 1}}}}\n"
+    )
 
     assert changes(before, after) == []
 

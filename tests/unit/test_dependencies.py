@@ -243,6 +243,20 @@ async def test_a_scenario_that_is_run_as_a_step_waits_for_its_own_dependencies()
 
 
 @virtual
+async def test_nothing_begins_of_what_waits_for_each_other() -> None:
+    done: list[str] = []
+
+    async def work(name: str) -> None:
+        await anyio.sleep(1)
+        done.append(name)
+
+    with pytest.raises(CircularNeedsError, match="a -> b -> a"):
+        await in_turn({"free": set(), "a": {"b"}, "b": {"a"}}, work, concurrency=9)
+
+    assert done == []
+
+
+@virtual
 async def test_an_error_in_the_middle_lets_what_is_under_way_end_and_comes_out_as_it_is() -> None:
     done: list[str] = []
 

@@ -12,7 +12,8 @@ from typing import Final
 from test_coordination.application.definitions import StoredScenario
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression, Interpolation
-from test_coordination.domain.scenario import Definition, Reference
+from test_coordination.domain.parameters import Parameter
+from test_coordination.domain.scenario import Definition, ProbeSpec, Reference
 from test_coordination.domain.values import format_duration
 
 UNTOLD: Final = frozenset({"mark", "source", "parts"})
@@ -146,7 +147,9 @@ def _list(values: Sequence[object], mark: Mark | None) -> _Node:
     nodes = [_node(value, mark) for value in values]
     if None in names or len(set(names)) < len(names):
         return _Node([node.plain() for node in nodes], nodes[0].mark if nodes else mark)
-    return _Node(_IN_ORDER, mark, dict(zip(map(str, names), nodes, strict=True)))
+    is_map = any(isinstance(value, Parameter | ProbeSpec) for value in values)
+    inside = dict(zip(map(str, names), nodes, strict=True))
+    return _Node(None if is_map else _IN_ORDER, mark, inside)
 
 
 def _name(value: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from test_coordination.application.definitions import (
@@ -25,7 +25,7 @@ from test_coordination.domain.scenario import (
     Scenario,
     Suite,
 )
-from test_coordination.domain.steps import ScenarioStep
+from test_coordination.domain.steps import ParallelStep, ScenarioStep, SequenceStep, Step
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ScenarioId
 
@@ -136,14 +136,14 @@ class Loaded:
     def others(self) -> Mapping[str, Scenario]:
         """Return the scenarios that it runs, and those that they run, however far.
 
-        Of two that one name stands for in different places, the one that is closer is returned.
+        What is stored names them with their versions; so a name stands for the same everywhere.
         """
         found: dict[str, Scenario] = {}
         level = [self]
         while level:
             named = [pair for each in level for pair in each.members.items()]
             level = [member for name, member in named if name not in found]
-            found = {**{name: member.scenario for name, member in reversed(named)}, **found}
+            found |= {name: member.scenario for name, member in named}
         return found
 
 
@@ -183,15 +183,19 @@ class Loading:
         return Loaded(definition=definition, file=file, members=members)
 
     async def load_stored(self, stored: StoredScenario) -> Loaded:
-        """Return a definition as it was stored, with those that it runs as they were then."""
+        """Return a definition as it was stored, with those that it runs as they were then.
+
+        They are named with their versions, so that no two of them share a name.
+        """
         if stored.id in self._kept:
             return self._kept[stored.id]
         shelf = Shelf(parts=stored.parts)
         definition = self._world.reader.read(stored.source, file=stored.file, library=shelf)
+        definition = _exact(definition, stored)
         members: dict[str, Loaded] = {}
         for wanted in _members(definition):
-            version = _pinned(stored, wanted)
-            kept = await self._world.scenarios.version(wanted.name, version)
+            assert wanted.version is not None, "it is exact"
+            kept = await self._world.scenarios.version(wanted.name, wanted.version)
             members[str(wanted)] = await self.load_stored(kept)
         loaded = Loaded(definition=definition, file=stored.file, stored=stored, members=members)
         self._kept[stored.id] = loaded
@@ -246,9 +250,31 @@ def _reference(text: str, mark: Mark) -> Reference:
     return Reference(name=name, mark=mark, version=int(version) if version else None)
 
 
-def _pinned(stored: StoredScenario, wanted: Reference) -> int:
-    """Return the version of ``wanted`` that was the newest when ``stored`` was stored."""
+def _exact(definition: Definition, stored: StoredScenario) -> Definition:
+    """Return ``definition`` with the versions that it ran when it was ``stored``."""
+    match definition:
+        case Suite(entries=entries):
+            pinned = (replace(each, scenario=_pinned(each.scenario, stored)) for each in entries)
+            return replace(definition, entries=tuple(pinned))
+        case Scenario(steps=steps):
+            return replace(definition, steps=tuple(_exact_step(step, stored) for step in steps))
+        case _:
+            return definition
+
+
+def _exact_step(step: Step, stored: StoredScenario) -> Step:
+    match step:
+        case ScenarioStep(scenario=name, mark=mark):
+            return replace(step, scenario=str(_pinned(_reference(name, mark), stored)))
+        case ParallelStep(steps=steps) | SequenceStep(steps=steps):
+            return replace(step, steps=tuple(_exact_step(each, stored) for each in steps))
+        case _:
+            return step
+
+
+def _pinned(wanted: Reference, stored: StoredScenario) -> Reference:
+    """Return ``wanted`` with the version that was the newest when ``stored`` was stored."""
     if wanted.version is not None:
-        return wanted.version
+        return wanted
     found = [part.version for part in stored.parts if part.name == wanted.name]
-    return max(version for version in found if version is not None)
+    return replace(wanted, version=max(version for version in found if version is not None))
