@@ -80,13 +80,16 @@ class EchoFault(SwitchFault):
         self.heard = heard
         self.bites = bites
         self.failing = 1
+        self.odd = False
+        """Whether the receipt has the key in a way that nobody could restore."""
 
     async def arm(
         self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]
     ) -> Receipt:
         key = self.heard.hear("arm", parameters["key"])
         await super().arm(topology, service, parameters)
-        return Receipt(json.dumps({"service": service, "key": key, "kept": kept(key)}))
+        more = {"odd": repr(repr(key))} if self.odd else {}
+        return Receipt(json.dumps({"service": service, "key": key, "kept": kept(key), **more}))
 
     async def inject(self, receipt: Receipt) -> Facts:
         key = self.heard.hear("inject", json.loads(receipt)["key"])

@@ -177,6 +177,20 @@ async def test_a_fault_whose_secret_is_gone_is_left_on_record_with_the_reason() 
 
 
 @virtual
+async def test_a_fault_whose_receipt_could_not_be_restored_is_not_injected() -> None:
+    heard = Heard()
+    made = lab(heard)
+    assert isinstance(made.kit.off, EchoFault)
+    made.kit.off.odd = True
+    async with ended(made) as (_, execution, state):
+        told = await all_told(made, execution)
+
+    assert state.steps[StepId("off")].code == "secret.unsealable"
+    assert heard.at("inject") == set()
+    assert found(told) == {}
+
+
+@virtual
 async def test_without_its_secret_a_step_fails_and_a_probe_sees_nothing() -> None:
     heard = Heard()
     made = lab(heard)
