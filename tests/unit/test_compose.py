@@ -272,6 +272,14 @@ def test_one_document_may_speak_of_a_group_and_of_steps_inside_it() -> None:
     ]
 
 
+def test_what_was_put_into_a_group_is_in_it_once_though_the_group_is_changed_later() -> None:
+    said = "[{id: new, wait: 4s, before: left}, {id: both, title: Both}]"
+
+    tree = whole(f"{HEAD}steps: {said}\n", BASE)
+
+    assert ids(tree["steps"][1]["parallel"]) == ["new", "left", "right"]
+
+
 @pytest.mark.parametrize(
     "said",
     [
