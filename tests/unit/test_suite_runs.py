@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import anyio
 import pytest
@@ -12,7 +13,7 @@ from support.engine_lab import PROBE, Lab, document, until
 from support.engine_stores import gone
 from support.virtual_time import since, virtual
 from test_coordination.application.coordinator import Coordinator
-from test_coordination.application.definitions import Shelf
+from test_coordination.application.definitions import DefinitionFilter, DefinitionKindError, Shelf
 from test_coordination.application.suite_runs import (
     EntryResult,
     SuiteNotRunningHereError,
@@ -174,6 +175,26 @@ async def test_an_entry_that_could_not_be_begun_counts_as_such_and_the_others_ru
     assert "'picky' depends on 'nobody'" in why
     assert result.entries[0].execution is None
     assert (told(result)["b"], result.verdict) == ((Verdict.HELD, ""), Verdict.COULD_NOT_RUN)
+
+
+@virtual
+async def test_planning_a_suite_tells_its_entries_and_stores_and_begins_nothing() -> None:
+    lab = Lab()
+    text = (
+        "suite: nightly\nversion: 1\nparameters: {s: {type: duration, default: 1s}}\n"
+        "matrix: {n: [1, 2]}\n"
+        'scenarios: [{id: a, scenario: plain, with: {s: "${{ parameters.s }}"}}]'
+    )
+    async with lab.coordinator() as coordinator:
+        plan = await coordinator.plan_suite(text, {"s": "4s"}, library=LIBRARY)
+        with pytest.raises(DefinitionKindError, match="a suite was expected"):
+            await coordinator.plan_suite(PLAIN)
+        stored = await coordinator.list_scenarios(DefinitionFilter())
+
+    entries = {entry.id: entry.parameters for entry in plan.entries}
+    assert entries == {name: {"s": timedelta(seconds=4)} for name in ("a.1", "a.2")}
+    assert stored == []
+    assert await lab.log.recent(limit=1) == []
 
 
 @virtual

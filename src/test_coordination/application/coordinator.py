@@ -26,6 +26,7 @@ from test_coordination.application.suite_runs import (
     SuiteRunId,
     SuiteRuns,
 )
+from test_coordination.application.suites import PlannedSuite, Suites
 from test_coordination.application.world import World
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution
@@ -274,6 +275,26 @@ class Coordinator:
         With a ``suite``, such as `execute_suite` returns, only those of that run are returned.
         """
         return await self._world.stores.log.recent(limit=limit, before=before, suite=suite)
+
+    async def plan_suite(
+        self,
+        definition: str,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        file: str = TEXT_FILE,
+        library: Library = EMPTY_SHELF,
+        seed: int = 0,
+    ) -> PlannedSuite:
+        """Return what running the suite in ``definition`` would mean; nothing is stored or touched.
+
+        Raises:
+            InvalidDocumentError: it has mistakes, or parameters of any entry do not fit.
+            DefinitionKindError: it is no suite.
+            CircularNeedsError: entries need each other.
+            NoTopologyError: there is no system under test.
+        """
+        loaded = await self._scenarios.read(definition, file=file, library=library)
+        return Suites(world=self._world).plan(loaded, parameters or {}, seed=seed)
 
     async def execute_suite(
         self,
