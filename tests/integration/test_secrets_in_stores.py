@@ -169,5 +169,7 @@ async def test_no_table_no_key_and_no_report_has_the_secret_of_a_run(
     assert not any(map(traces, reports))
     assert not traces(repr(ended))
     assert any("execution_event" in name for name in kept)
+    for said in ("invalid input syntax for type integer", "did not answer", "nobody listens at"):
+        assert any(said in told for told in kept.values())
     assert sum("TCOORD_TEST_TOKEN" in str(told) for told in kept.values()) >= 3
     assert "TCOORD_TEST_TOKEN" in os.environ
