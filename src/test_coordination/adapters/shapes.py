@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, WithJsonSchema
+from pydantic.fields import FieldInfo
 
 from test_coordination.domain.values import DURATION_EXPECTED, DURATION_TEXT_MAX, format_duration
 
@@ -71,23 +72,31 @@ def model_shape(model: type[BaseModel]) -> Shape:
     found = model.model_json_schema(by_alias=True, mode="validation")
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     properties = {
-        key: _property(shape, fields[key].default)
-        for key, shape in found.get("properties", {}).items()
+        key: _property(shape, fields[key]) for key, shape in found.get("properties", {}).items()
     }
     whole: Shape = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**whole, "required": found["required"]} if "required" in found else whole
 
 
-def _property(found: Shape, default: object) -> Shape:
+def _property(found: Shape, field: FieldInfo) -> Shape:
     shape = {key: value for key, value in found.items() if key not in {"title", "default"}}
     if "anyOf" in shape:
         others = [one for one in shape.pop("anyOf") if one != {"type": "null"}]
         shape = {**others[0], **shape} if len(others) == 1 else {"anyOf": others, **shape}
-    if isinstance(default, timedelta):
-        return {**shape, "default": format_duration(default)}
+    if field.examples:
+        shape["examples"] = field.examples  # with their keys in the order of their author
+    if isinstance(field.default, timedelta):
+        return {**shape, "default": format_duration(field.default)}
     if "default" in found and found["default"] not in (None, ""):
-        return {**shape, "default": found["default"]}
+        return {**shape, "default": _written(found["default"], shape)}
     return shape
+
+
+def _written(default: Any, shape: Shape) -> Any:
+    """Return a default as an author would write it."""
+    if isinstance(default, list) and len(default) == 1 and "anyOf" in shape:
+        return default[0]
+    return int(default) if isinstance(default, float) and default.is_integer() else default
 
 
 def matching(pattern: str, *, called: str, said: str) -> Shape:

@@ -47,21 +47,17 @@ from test_coordination.adapters.documents.schema_parts import (
 )
 from test_coordination.adapters.documents.schema_steps import StepShapes, step_definitions
 from test_coordination.adapters.documents.suite_forms import SuiteEntryForm, SuiteForm
-from test_coordination.adapters.shapes import TYPE, WHOLE, Shape
+from test_coordination.adapters.shapes import WHOLE, Shape
 from test_coordination.application.capabilities import Catalogue
 from test_coordination.domain.scenario import DocumentKind
 
 SCENARIO_ID: Final = "urn:test-coordination:scenario:1"
 
-EXTENDS: Final[Shape] = {
+_EXTENDS: Final[Shape] = {
     "anyOf": [
         NAMED_SCENARIO,
         {"type": "array", "items": NAMED_SCENARIO, "minItems": 1, "uniqueItems": True},
-    ],
-    "description": "templates or scenarios of which it takes all that it does not say itself; of "
-    "several, the later ones win",
-    "examples": ["service-restart", ["service-restart", "trading-probes@3"]],
-    TYPE: "name of a scenario, or list of names",
+    ]
 }
 _VERSION: Final[Shape] = {"const": 1}
 _AXIS: Final[Shape] = {
@@ -156,6 +152,7 @@ def _body(kind: DocumentKind, *, extending: bool) -> Shape:
     parts = {"resources": "resources", "blast_radius": "blast-radius", "start": "start"}
     given = {
         "version": _VERSION,
+        "extends": _EXTENDS,
         "parameters": declarations(f"parameter.{kind}{suffix}", extending=extending),
         "depends_on": listed("dependency", extending=extending, named=False),
         "probes": ref(f"probes{suffix}"),
@@ -164,10 +161,9 @@ def _body(kind: DocumentKind, *, extending: bool) -> Shape:
         **{key: ref(f"{one}{suffix}") for key, one in parts.items()},
     }
     whole = form_shape(_BODIES[kind], given)
+    first = (kind.value, "version", "extends")
     properties = whole["properties"]
-    first = kind.value
-    own = {first: properties.pop(first), "version": properties.pop("version")}
-    whole["properties"] = {**own, "extends": EXTENDS, **properties}
+    whole["properties"] = {key: properties[key] for key in first} | properties
     if extending:
         whole["required"] = ["version"]
     return whole
