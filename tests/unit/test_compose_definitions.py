@@ -10,7 +10,9 @@ from support.compose_scene import part
 from support.decoder_catalogue import catalogue
 from test_coordination.adapters.documents.closure import DEPTH_MAX, PARTS_MAX
 from test_coordination.adapters.documents.definitions import DefinitionReader
+from test_coordination.adapters.documents.reader import read as yaml_tree
 from test_coordination.adapters.documents.scenario import ScenarioReader
+from test_coordination.adapters.documents.uses import uses
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError, Mark
@@ -209,6 +211,19 @@ def test_a_definition_is_closed_over_all_that_it_needs() -> None:
     assert sorted(names(found)) == ["child", "healthy", "other", "restart", "small"]
     assert isinstance(found, Scenario)
     assert closed(main, *found.parts) == found
+
+
+def test_what_runs_in_the_background_or_in_groups_is_among_what_is_used() -> None:
+    steps = (
+        "[{background: {scenario: a}}, {sequence: [{parallel: [{scenario: b@2}]}]}, {scenario: 5}]"
+    )
+    tree = yaml_tree(
+        f"scenario: main\nsteps: {steps}\ndepends_on: [{{scenario: c}}, 5]\n", file="x"
+    )
+
+    found = [(str(use.reference), use.runs) for use in uses(tree)]
+
+    assert found == [("c", False), ("a", True), ("b@2", True)]
 
 
 def test_a_suite_is_closed_over_its_scenarios() -> None:

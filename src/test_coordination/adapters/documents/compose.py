@@ -7,7 +7,7 @@ the later ones win and the document itself has the last word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,11 +52,6 @@ class Composed:
     extends: tuple[Reference, ...] = ()
     problems: tuple[Problem, ...] = ()
 
-    @property
-    def texts(self) -> Mapping[str, str]:
-        """Return the texts of the parts by their files."""
-        return {part.file: part.text for part in self.parts}
-
 
 def kind_of(tree: TreeMap) -> DocumentKind | None:
     """Return what a document is by its first key; None if it is nothing that we know here."""
@@ -81,9 +76,7 @@ def open_document(
     if kind in _EXTENDING:
         composed = compose(tree, file=file, library=library)
     language = "suite" if has_suites and kind is DocumentKind.SUITE else "scenario"
-    document = Document(
-        text, file=file, language=language, merged=composed.tree, texts=composed.texts
-    )
+    document = Document(text, file=file, language=language, merged=composed.tree)
     for problem in composed.problems:
         document.add(problem)
     return document, composed

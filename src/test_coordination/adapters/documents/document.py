@@ -16,8 +16,6 @@ PROBLEMS_MAX: Final = 200
 Location: TypeAlias = tuple[str | int, ...]
 """The way from the root of a tree to a part of it: keys, and places in lists."""
 
-_NO_TEXTS: Final[Mapping[str, str]] = {}
-
 
 def plain_text(text: str | bytes) -> str:
     """Return ``text`` without the mark that some editors put before it; bytes must be UTF-8."""
@@ -38,19 +36,17 @@ class Document:
         file: str,
         language: str,
         merged: TreeMap | None = None,
-        texts: Mapping[str, str] = _NO_TEXTS,
     ) -> None:
         """Read ``text``.
 
-        Where it extends others, ``merged`` is the tree that they have become together, and
-        ``texts`` has the texts of those others by their files.
+        Where it extends others, ``merged`` is the tree that they have become together.
 
         Raises:
             InvalidDocumentError: it is no YAML that we take.
         """
         self.text = plain_text(text)
         self._tree = read(text, file=file) if merged is None else merged
-        self._lines = {name: part.split("\n") for name, part in {**texts, file: self.text}.items()}
+        self._lines = self.text.split("\n")
         self._language = language
         self._problems: list[Problem] = []
 
@@ -69,12 +65,12 @@ class Document:
         return locate(self._tree, location, key=key)
 
     def mark_inside(self, location: Location, offset: int) -> Mark:
-        """Return the place of a character of the text at ``location``.
+        """Return the place of a character of the text at ``location``, which is its own.
 
         Where the text is not written as it reads, it is the place of its first character.
         """
         mark, text = self.mark(location), str(self.at(location))
-        line = "".join(self._lines.get(mark.file, [])[mark.line - 1 : mark.line])
+        line = self._lines[mark.line - 1]
         if not line[mark.column - 1 :].startswith(text[: offset + 1]):
             return mark
         return replace(mark, column=mark.column + offset)
