@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from cel_expr_python import cel
@@ -19,6 +20,9 @@ from test_coordination.adapters.expressions.tokens import Sort, tokens
 from test_coordination.adapters.expressions.windows import Windowed, replace_windows
 from test_coordination.adapters.expressions.zones import bad_zone
 from test_coordination.domain.expressions import Kind, Names
+
+ENVIRONMENTS_KEPT: Final = 256
+PATHS_KEPT: Final = 1_024
 
 # Each comparison, and how it reads from the other side.
 MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -74,9 +78,7 @@ def code_of(text: str, names: Names, expected: Kind) -> Code:
     windowed = replace_windows(text, names)
     spoken = _spoken(windowed, names)
     _check_presence(text, windowed, spoken)
-    # Only the names that it speaks of are declared, as declaring thousands takes long.
-    variables = {name: _TYPES[kind] for name, kind in spoken.items()}
-    environment = cel.NewEnv(variables=variables, functions=_DECLARATIONS)
+    environment = _environment(frozenset(spoken.items()))
     try:
         program = _checked(environment, windowed.text)
         syntax = read_syntax(program.serialize())
@@ -99,26 +101,50 @@ def code_of(text: str, names: Names, expected: Kind) -> Code:
     )
 
 
+@lru_cache(ENVIRONMENTS_KEPT)
+def _environment(spoken: frozenset[tuple[str, Kind]]) -> Any:
+    """Return what expressions that speak of these names are compiled in.
+
+    Only these are declared, as declaring thousands takes long. What takes longest is done when
+    the first expression is compiled, and each program keeps its environment, which is large.
+    """
+    variables = {name: _TYPES[kind] for name, kind in spoken}
+    return cel.NewEnv(variables=variables, functions=_DECLARATIONS)
+
+
 def _spoken(windowed: Windowed, names: Names) -> Names:
     """Return the names that the expression may speak of, windows among them."""
     return {
         path: kind
-        for path in _dotted(windowed.text)
+        for path in dotted(windowed.text)
         if (kind := windowed.kinds.get(path) or names.get(path)) is not None
     }
 
 
-def _dotted(text: str) -> Iterator[str]:
-    """Yield each dotted path in ``text``, and each that it begins with."""
+@lru_cache(PATHS_KEPT)
+def dotted(text: str) -> tuple[str, ...]:
+    """Return each dotted path in ``text``, and each that it begins with, once."""
+    found: list[str] = []
     path = before = ""
     for token in tokens(text):
         if token.sort is Sort.WORD:
             word = token.text.strip("`")
             path = f"{path}.{word}" if path and before == "." else word
-            yield path
+            found.append(path)
         elif token.text != ".":
             path = ""
         before = token.text
+    return tuple(dict.fromkeys(found))
+
+
+@lru_cache(PATHS_KEPT)
+def has_methods(text: str) -> bool:
+    """Tell whether a function is called on a value, as a window is; others need no more names."""
+    found = tokens(text)
+    return any(
+        dot.text == "." and name.sort is Sort.WORD and opening.text == "("
+        for dot, name, opening in zip(found, found[1:], found[2:], strict=False)
+    )
 
 
 def _checked(environment: Any, text: str) -> Any:
