@@ -10,11 +10,15 @@ from test_coordination.interfaces.cli.app import cli
 class LaterProgram:
     """The program of the command line, put together when a command first asks it for something.
 
-    Help, completion and mistakes in the arguments need none of it, and should not wait.
+    Help, completion and mistakes in the arguments need none of it, and should not wait; what
+    needs no server should not wait for what does.
     """
 
     def __getattr__(self, name: str) -> object:
         """Return that part of the program, and keep it."""
+        if name == "desk":
+            self.desk = import_module("test_coordination.authoring").AuthorsDesk()
+            return self.desk
         program = import_module("test_coordination.program").CommandProgram()
         self.__dict__.update(
             {part: getattr(program, part) for part in dir(program) if part[0] != "_"}

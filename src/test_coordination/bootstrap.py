@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
 
-from test_coordination.adapters.actions.http import HttpDelete, HttpGet, HttpPost
-from test_coordination.adapters.actions.service import (
-    RestartService as RestartServiceNow,
-)
-from test_coordination.adapters.actions.service import (
-    StartService as StartServiceNow,
-)
-from test_coordination.adapters.actions.service import (
-    StopService as StopServiceNow,
-)
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.expressions.cel import CelExpressions
-from test_coordination.adapters.faults.latency import SlowLink
-from test_coordination.adapters.faults.service import (
-    KillService,
-    PauseService,
-    RestartService,
-    StopService,
-)
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
 from test_coordination.adapters.postgres.evidence import PostgresEvidence
@@ -36,62 +18,18 @@ from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import PostgresWorkers
-from test_coordination.adapters.probes.http import HttpProbe
-from test_coordination.adapters.probes.process import ProcessProbe
-from test_coordination.adapters.probes.sql import SqlProbe
 from test_coordination.adapters.redis.live import open_live_view
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.adapters.servers.embedded import embedded_servers
 from test_coordination.adapters.targets.process import ProcessServices
-from test_coordination.adapters.targets.specify import links_socket
-from test_coordination.application.capabilities import (
-    Action,
-    Catalogue,
-    Fault,
-    LinkControl,
-    ProbeKind,
-)
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.lending import coordinating
 from test_coordination.application.world import World
 from test_coordination.domain.topology import Topology
+from test_coordination.kinds import catalogue
 from test_coordination.settings import Settings
-
-
-class _Kind(Protocol):
-    @property
-    def kind(self) -> str: ...
-
-
-Known = TypeVar("Known", bound=_Kind)
-
-
-def catalogue(links: LinkControl, services: ProcessServices) -> Catalogue:
-    """Return all that a scenario may ask for; a new fault, action or probe is a line here."""
-    slow = SlowLink(links, identities=TimeOrderedIdentities(), socket_of=links_socket)
-    faults: list[Fault] = [
-        StopService(services),
-        KillService(services),
-        PauseService(services),
-        RestartService(services),
-        slow,
-    ]
-    actions: list[Action] = [
-        HttpGet(),
-        HttpPost(),
-        HttpDelete(),
-        StartServiceNow(services),
-        StopServiceNow(services),
-        RestartServiceNow(services),
-    ]
-    probes: list[ProbeKind] = [HttpProbe(), SqlProbe(), ProcessProbe(services)]
-    return Catalogue(faults=_named(faults), actions=_named(actions), probes=_named(probes))
-
-
-def _named(kinds: Iterable[Known]) -> dict[str, Known]:
-    return {one.kind: one for one in kinds}
 
 
 @asynccontextmanager

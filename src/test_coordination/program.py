@@ -10,25 +10,20 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from test_coordination import systems
-from test_coordination.adapters.documents.library import FileLibrary
-from test_coordination.adapters.documents.scenario import ScenarioReader
-from test_coordination.adapters.expressions.cel import CelExpressions
-from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.rendering.render import render
 from test_coordination.adapters.servers.foreground import exec_postgres, exec_valkey
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.system import ProcessSystem
 from test_coordination.application.coordinator import Coordinator
-from test_coordination.bootstrap import catalogue, open_on
+from test_coordination.authoring import SCENARIOS, AuthorsDesk
+from test_coordination.bootstrap import open_on
 from test_coordination.diagnosis import diagnose
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.topology import Topology
 from test_coordination.interfaces.cli.program import Finding, Observation, SystemChoice
 from test_coordination.settings import Settings
 
 TRADING: Final = "examples/trading/topology.yaml"
-SCENARIOS: Final = "scenarios"
 
 
 @asynccontextmanager
@@ -59,6 +54,7 @@ class CommandProgram:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._given = settings
+        self.desk = AuthorsDesk(settings)
 
     @cached_property
     def _settings(self) -> Settings:
@@ -71,22 +67,7 @@ class CommandProgram:
 
     def topology(self, choice: SystemChoice) -> Topology | None:
         """See `Program.topology`."""
-        file = choice.file or self._settings.topology
-        if file is None:
-            return None
-        source = systems.Source(
-            file=file, variables=choice.variables, port_offset=choice.port_offset
-        )
-        directory = systems.state_directory(self._settings.home, file)
-        return systems.read_topology(source, directory=directory)
-
-    def read_scenario(self, text: str, *, file: str, topology: Topology | None) -> Scenario:
-        """See `Program.read_scenario`."""
-        known = catalogue(LinkKeeper(), ProcessServices())
-        visible = self._settings.visible(os.environ)
-        reader = ScenarioReader(known, CelExpressions(), environment=visible)
-        places = (Path(file).parent, *self._settings.library, systems.shipped(SCENARIOS))
-        return reader.read(text, file=file, topology=topology, library=FileLibrary(places))
+        return self.desk.topology(choice)
 
     def render(self, report: TestReport, form: str) -> bytes:
         """See `Program.render`."""

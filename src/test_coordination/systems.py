@@ -67,12 +67,21 @@ def read_topology(source: Source, *, directory: Path) -> Topology:
         UnreadableFileError: there is no such file.
         InvalidDocumentError: it has mistakes; all are said.
     """
-    reader = TopologyReader(CelExpressions(), python=sys.executable, environment=os.environ)
     try:
         text = source.file.read_bytes()
     except OSError as error:
         cause = error.strerror or str(error)
         raise UnreadableFileError(file=str(source.file), cause=cause) from error
+    return parse_topology(text, source, directory=directory)
+
+
+def parse_topology(text: str | bytes, source: Source, *, directory: Path) -> Topology:
+    """Return the topology in ``text``, as if it stood in the file of ``source``.
+
+    Raises:
+        InvalidDocumentError: it has mistakes; all are said.
+    """
+    reader = TopologyReader(CelExpressions(), python=sys.executable, environment=os.environ)
     return reader.read(
         text,
         file=str(source.file),

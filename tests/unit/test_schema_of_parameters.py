@@ -17,8 +17,8 @@ from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.shapes import DURATION, TYPE
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.application.capabilities import Parameterised
-from test_coordination.bootstrap import catalogue
 from test_coordination.domain.values import format_duration, parse_duration
+from test_coordination.kinds import catalogue
 
 KNOWN: Final = catalogue(LinkKeeper(), ProcessServices())
 GROUPS: Final[Mapping[str, Mapping[str, Parameterised]]] = {

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "demo": "Break a small trading system and watch it recover.",
     "doctor": "See whether everything is ready, and undo what was left behind.",
     "executions": "List what was run.",
+    "plan": "See what running a scenario would mean.",
     "report": "Write the report of an execution.",
     "run": "Run a scenario to its end.",
     "server": "Run one of the embedded database servers by itself.",

@@ -148,6 +148,32 @@ def _doing(step: PlannedStep) -> str:  # noqa: PLR0911  a case a kind
             assert_never(never)
 
 
+def purpose(step: PlannedStep) -> str:  # noqa: PLR0911  a case a kind
+    """Return what a step is there to do, as a plan tells it."""
+    match step.work:
+        case FaultWork(fault=fault, service=service, hold=hold):
+            held = f"for {format_duration(hold)}" if hold else "until stopped"
+            return f"{fault} on {service} {held}"
+        case PlannedCheck(expression=expression):
+            return f"expect {_one_line(expression)}"
+        case WaitWork(duration=duration):
+            return f"wait {format_duration(duration)}"
+        case GateWork(condition=condition):
+            return f"wait until {_one_line(condition.expression)}"
+        case ActionWork(action=action) as work:
+            return f"{action}{_pace(work)}"
+        case ProbeWork(kind=kind):
+            return f"look by {kind}"
+        case StopWork(steps=steps):
+            return f"stop {', '.join(steps)}"
+        case SnapshotWork(services=services):
+            return f"snapshot of {', '.join(services)}"
+        case ScenarioWork(scenario=scenario):
+            return f"run {scenario}"
+        case never:
+            assert_never(never)
+
+
 def _pace(work: ActionWork) -> str:
     """Return how often an action is done, if that is not once."""
     every = f" every {format_duration(work.every)}" if work.every else ""

@@ -54,3 +54,9 @@ def pairs(texts: tuple[str, ...], *, option: str) -> Mapping[str, str]:
             raise click.BadParameter(message, param_hint=option)
         found[name] = value
     return found
+
+
+def examples(*lines: str) -> str:
+    """Return what ends the help of a command: how it is typed."""
+    # The sign at the beginning keeps click from folding the lines that follow.
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 from test_coordination.application.coordinator import Coordinator
+from test_coordination.application.ports import Library
+from test_coordination.application.world import World
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.scenario import Scenario
+from test_coordination.domain.scenario import Definition, DocumentKind, Part
 from test_coordination.domain.topology import Service, Topology
 
 
@@ -44,8 +47,94 @@ class Finding:
     remedy: str = ""
 
 
+class DocumentType(StrEnum):
+    """The two languages in which documents are written."""
+
+    DEFINITION = "scenario"
+    TOPOLOGY = "topology"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelved:
+    """A definition that is found by its name: its text and, as its first key says, its kind."""
+
+    part: Part
+    kind: DocumentKind
+
+
+class Desk(Protocol):
+    """What authors ask for, and needs no server.
+
+    A ``place`` is the folder in which definitions are looked for first; then come those of
+    TCOORD_LIBRARY, and at last what is shipped with the program.
+    """
+
+    def topology(self, choice: SystemChoice) -> Topology | None:
+        """Read the chosen topology; None if none is chosen and none configured.
+
+        Raises:
+            InvalidDocumentError: the file has mistakes.
+            CoordinationError: it cannot be read.
+        """
+        ...
+
+    def check_topology(self, text: str, *, file: str, choice: SystemChoice) -> None:
+        """Look for mistakes in a topology, with the variables of ``choice``.
+
+        Raises:
+            InvalidDocumentError: it has mistakes; all are said.
+        """
+        ...
+
+    def world(self, topology: Topology | None) -> World:
+        """Return a world in which nothing is stored and that ends with the program.
+
+        What needs no store works in it as on a server: reading, looking up, planning.
+        """
+        ...
+
+    def beside(self, place: Path) -> Library:
+        """Return the definitions in ``place`` alone."""
+        ...
+
+    def library(self, place: Path) -> Library:
+        """Return all definitions that are found without a server."""
+        ...
+
+    def shelved(self, place: Path) -> Sequence[Shelved]:
+        """Return what `library` holds, by name; what is hidden by others of its name left out."""
+        ...
+
+    def document_type(self, text: str, *, file: str) -> DocumentType:
+        """Return the language of a document, as its first key says."""
+        ...
+
+    def read(
+        self, text: str, *, file: str, place: Path, topology: Topology | None = None
+    ) -> Definition:
+        """Return the definition in ``text``; all that it extends, runs or waits for is read, too.
+
+        Raises:
+            InvalidDocumentError: it has mistakes, or one of the others has; all are said.
+        """
+        ...
+
+    def schema(self, document: DocumentType) -> str:
+        """Return the JSON Schema of such documents."""
+        ...
+
+    def schema_file(self, document: DocumentType) -> Path:
+        """Return the file in which that schema is shipped, for editors."""
+        ...
+
+
 class Program(Protocol):
     """The use cases behind the commands, built when they are first called."""
+
+    @property
+    def desk(self) -> Desk:
+        """Return what needs no server."""
+        ...
 
     def coordinator(self, topology: Topology | None) -> AbstractAsyncContextManager[Coordinator]:
         """Lend a coordinator on the configured servers, or on embedded ones."""
@@ -56,14 +145,6 @@ class Program(Protocol):
 
         Raises:
             InvalidDocumentError: the file has mistakes.
-        """
-        ...
-
-    def read_scenario(self, text: str, *, file: str, topology: Topology | None) -> Scenario:
-        """Check a scenario; no server is needed.
-
-        Raises:
-            InvalidDocumentError: it has mistakes; all are said.
         """
         ...
 

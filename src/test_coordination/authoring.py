@@ -1,0 +1,148 @@
+"""What authors ask for and needs no server: definitions read, looked up, planned, described."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from test_coordination import systems
+from test_coordination.adapters.documents.definitions import DefinitionReader
+from test_coordination.adapters.documents.headings import heading
+from test_coordination.adapters.documents.library import FileLibrary
+from test_coordination.adapters.documents.reader import read
+from test_coordination.adapters.documents.schema import scenario_schema
+from test_coordination.adapters.documents.schema_parts import schema_text
+from test_coordination.adapters.documents.schema_topology import topology_schema
+from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.adapters.links.keeper import LinkKeeper
+from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
+from test_coordination.adapters.memory.evidence import MemoryEvidence
+from test_coordination.adapters.memory.executions import MemoryExecutionLog
+from test_coordination.adapters.memory.live import MemoryLiveView
+from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.adapters.memory.workers import MemoryWorkers
+from test_coordination.adapters.secrets import KeptSecrets
+from test_coordination.adapters.targets.process import ProcessServices
+from test_coordination.application.engine.recorder import Stores
+from test_coordination.application.world import World
+from test_coordination.domain.errors import InvalidDocumentError
+from test_coordination.domain.scenario import Definition
+from test_coordination.domain.topology import Topology
+from test_coordination.interfaces.cli.program import DocumentType, Shelved, SystemChoice
+from test_coordination.kinds import catalogue
+from test_coordination.settings import Settings
+
+SCENARIOS: Final = "scenarios"
+"""The folder of the definitions that come with the program."""
+SCHEMAS: Final = {
+    DocumentType.DEFINITION: "docs/reference/scenario.schema.json",
+    DocumentType.TOPOLOGY: "docs/reference/topology.schema.json",
+}
+
+
+class AuthorsDesk:
+    """The `Desk` of the command line."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Read the settings from ``TCOORD_*`` when they are first needed, unless given."""
+        self._given = settings
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return self._given or Settings.read(os.environ, user=os.geteuid())
+
+    @cached_property
+    def _reader(self) -> DefinitionReader:
+        world = self.world(None)
+        visible = self._settings.visible(os.environ)
+        return DefinitionReader(world.catalogue, world.expressions, environment=visible)
+
+    def topology(self, choice: SystemChoice) -> Topology | None:
+        """See `Desk.topology`."""
+        file = choice.file or self._settings.topology
+        if file is None:
+            return None
+        source, directory = self._system(choice, file)
+        return systems.read_topology(source, directory=directory)
+
+    def check_topology(self, text: str, *, file: str, choice: SystemChoice) -> None:
+        """See `Desk.check_topology`."""
+        source, directory = self._system(choice, Path(file))
+        systems.parse_topology(text, source, directory=directory)
+
+    def _system(self, choice: SystemChoice, file: Path) -> tuple[systems.Source, Path]:
+        source = systems.Source(
+            file=file, variables=choice.variables, port_offset=choice.port_offset
+        )
+        return source, systems.state_directory(self._settings.home, file)
+
+    def world(self, topology: Topology | None) -> World:
+        """See `Desk.world`."""
+        clock = SystemClock()
+        scenarios = MemoryScenarioStore()
+        log = MemoryExecutionLog(scenarios)
+        known = catalogue(LinkKeeper(), ProcessServices())
+        expressions = CelExpressions()
+        visible = self._settings.visible(os.environ)
+        return World(
+            stores=Stores(log=log, live=MemoryLiveView(), clock=clock),
+            scenarios=scenarios,
+            evidence=MemoryEvidence(),
+            workers=MemoryWorkers(clock, log),
+            machine=ThisMachine(),
+            identities=TimeOrderedIdentities(),
+            reader=DefinitionReader(known, expressions, environment=visible),
+            expressions=expressions,
+            secrets=KeptSecrets(os.environ, directory=Path.cwd()),
+            catalogue=known,
+            system=topology,
+            environment=visible,
+            library=FileLibrary(self._settings.library),
+            shipped=FileLibrary([systems.shipped(SCENARIOS)]),
+        )
+
+    def library(self, place: Path) -> FileLibrary:
+        """See `Desk.library`."""
+        return FileLibrary((place, *self._settings.library, systems.shipped(SCENARIOS)))
+
+    def beside(self, place: Path) -> FileLibrary:
+        """See `Desk.beside`."""
+        return FileLibrary((place,))
+
+    def shelved(self, place: Path) -> Sequence[Shelved]:
+        """See `Desk.shelved`."""
+        library = self.library(place)
+        parts = [part for name in library.names() if (part := library.find(name)) is not None]
+        kinds = [heading(part.text)[0] for part in parts]
+        return [
+            Shelved(part=part, kind=kind)
+            for part, kind in zip(parts, kinds, strict=True)
+            if kind is not None
+        ]
+
+    def document_type(self, text: str, *, file: str) -> DocumentType:
+        """See `Desk.document_type`."""
+        try:
+            first = next(iter(read(text, file=file)), "")
+        except InvalidDocumentError:
+            return DocumentType.DEFINITION
+        return DocumentType.TOPOLOGY if first == "topology" else DocumentType.DEFINITION
+
+    def read(
+        self, text: str, *, file: str, place: Path, topology: Topology | None = None
+    ) -> Definition:
+        """See `Desk.read`."""
+        return self._reader.closed(text, file=file, library=self.library(place), topology=topology)
+
+    def schema(self, document: DocumentType) -> str:
+        """See `Desk.schema`."""
+        if document is DocumentType.TOPOLOGY:
+            return schema_text(topology_schema())
+        return schema_text(scenario_schema(self.world(None).catalogue))
+
+    def schema_file(self, document: DocumentType) -> Path:
+        """See `Desk.schema_file`."""
+        return systems.shipped(SCHEMAS[document])
