@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
@@ -15,6 +15,7 @@ from support.decoder_catalogue import catalogue
 from support.decoding import GOOD
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.documents.schema import scenario_schema
+from test_coordination.adapters.documents.step_forms import STEP_FORMS, StepForm
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError
@@ -101,11 +102,18 @@ INHERITED: Final = frozenset(
     {
         "scenario.missing_key",
         "scenario.missing_parameter",
+        "scenario.misplaced_key",
         "scenario.no_kind",
+        "scenario.unknown_key",
         "scenario.unknown_parameter",
     }
 )
 """Those of what may come from another document, which a schema does not look at."""
+
+OWN: Final = frozenset().union(*(form.known_keys() for form in STEP_FORMS.values())) - (
+    StepForm.known_keys() | {"background", "retry"}
+)
+"""The keys that only some kinds of steps have."""
 
 VALUES: Final = st.sampled_from(
     [
@@ -164,7 +172,18 @@ def changed(draw: st.DrawFn) -> Mapping[str, Any]:
         renamed = {draw(KEYS) if one == key else one: value for one, value in parent.items()}
         parent.clear()
         parent.update(renamed)
+    assume(not is_halved(tree))
     return tree
+
+
+def is_halved(tree: Any) -> bool:
+    """Tell whether a step stands half beside its ``background`` and half under it.
+
+    The decoder puts the halves together; the schema admits a step in one place only.
+    """
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    beside = isinstance(tree, dict) and isinstance(tree.get("background"), dict)
+    return (beside and bool(tree.keys() & OWN)) or any(map(is_halved, inner))
 
 
 def refused(tree: Mapping[str, Any]) -> frozenset[str]:

@@ -84,7 +84,9 @@ def scenario_schema(catalogue: Catalogue) -> dict[str, Any]:
     """Return the JSON Schema (draft 7) of documents that may ask for what is in ``catalogue``.
 
     It admits all that the decoder admits of a document as an author would write it, and refuses
-    what is wrong with its keys and the types of its values. It is the same each time.
+    what is wrong with its keys and the types of its values; a step stands beside its
+    ``background`` or under it, but not half here and half there, and words of inheritance only
+    where something is extended. It is the same each time.
     """
     definitions: dict[str, Shape] = {
         **_documents(),
