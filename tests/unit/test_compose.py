@@ -338,7 +338,6 @@ def test_a_document_that_extends_nothing_stays_what_it_is() -> None:
         ("steps: {replace: true, remove: [load]}", ["main.yaml:4:24 scenario.bad_word"]),
         ("steps: [{id: lod, replace: true, wait: 1s}]", ["main.yaml:4:19 scenario.unknown_id"]),
         ("steps: [{id: load, replace: 1}]", ["main.yaml:4:29 scenario.wrong_type"]),
-        ("steps: [{id: load, before: both}]", ["main.yaml:4:20 scenario.bad_word"]),
         ("steps: [{wait: 1s, after: bot}]", ["main.yaml:4:27 scenario.unknown_id"]),
         ("steps: [{wait: 1s, after: 1}]", ["main.yaml:4:27 scenario.wrong_type"]),
         ("steps: [{wait: 1s, after: load, before: load}]", ["main.yaml:4:33 scenario.bad_word"]),

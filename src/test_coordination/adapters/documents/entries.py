@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
@@ -16,6 +17,20 @@ KINDS: Final = frozenset(
     }
 )  # fmt: skip
 """The keys that say what a step does."""
+PLACES: Final = ("before", "after")
+"""The words that say beside which other one an entry stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an entry stands: ``before`` or ``after``, as ``word`` says, the one named ``anchor``.
+
+    ``mark`` is where that is written.
+    """
+
+    word: str
+    anchor: str
+    mark: Mark
 
 
 def kinds(entry: TreeMap) -> frozenset[str]:
@@ -44,14 +59,6 @@ def flat(entry: TreeMap, *, beside: TreeMap) -> TreeMap:
     return out
 
 
-def _walk(entries: TreeList) -> Iterator[Tree]:
-    """Yield each entry, a group before those in it."""
-    for entry in entries:
-        yield entry
-        for _, inner in _groups(entry):
-            yield from _walk(inner)
-
-
 def _groups(entry: Tree) -> Iterator[tuple[str, TreeList]]:
     """Yield the lists inside an entry that is a group."""
     if isinstance(entry, TreeMap):
@@ -74,8 +81,12 @@ class Entries:
         self._known: dict[str, TreeMap] = {}
         self._changed: dict[int, tuple[TreeMap, Mark]] = {}
         self._removed: set[int] = set()
+        # What was moved, by its identity: it is left out where it was.
+        self._moved: dict[int, TreeMap] = {}
         self._beside: dict[tuple[str, int], list[tuple[TreeMap, Mark]]] = {}
+        self._places: list[tuple[TreeMap, Place]] = []
         self._appended: list[tuple[Tree, Mark]] = []
+        self._adrift: set[int] = set()
         self._kept: list[list[tuple[TreeMap, Mark]]] = []
         self._register(source)
 
@@ -100,6 +111,17 @@ class Entries:
         for _, inner in _groups(entry):
             self._register(inner)
 
+    def move(self, name: str, *, to: Place) -> bool:
+        """Put the entry with that id at a place, as it has become; False if that is missing.
+
+        What is put beside it goes with it. No entry can be `taken` after that.
+        """
+        entry = self._known[name]
+        if to.anchor not in self._known:
+            return False
+        self._moved[id(entry)] = entry
+        return self.insert(entry, to.mark, at=to)
+
     def remove(self, name: str) -> bool:
         """Take the entry with that id away; False if there is none."""
         found = self._known.get(name)
@@ -113,15 +135,16 @@ class Entries:
         self._appended.append((entry, mark))
         self._register([entry])
 
-    def insert(self, entry: TreeMap, mark: Mark, *, word: str, anchor: str) -> bool:
-        """Add an entry ``before`` or ``after`` another, as ``word`` says; False if that is missing.
+    def insert(self, entry: TreeMap, mark: Mark, *, at: Place) -> bool:
+        """Add an entry at a place; False if what it names is missing.
 
         It comes into the group of that one. Entries put beside the same one stand in the order
         in which they came.
         """
-        found = self._known.get(anchor)
+        found = self._known.get(at.anchor)
         if found is not None:
-            self._beside.setdefault((word, id(found)), []).append((entry, mark))
+            self._beside.setdefault((at.word, id(found)), []).append((entry, mark))
+            self._places.append((entry, at))
             self._register([entry])
         return found is not None
 
@@ -130,7 +153,34 @@ class Entries:
         out = self._list(self._source, self._mark)
         for entry, mark in self._appended:
             self._put(out, entry, mark)
+        # What is still beside something hangs on itself; it goes to the end, and is refused.
+        self._adrift = {id(entry) for found in self._beside.values() for entry, _ in found}
+        while self._beside:
+            for entry, mark in self._beside.pop(next(iter(self._beside))):
+                self._put(out, entry, mark, placed=True)
         return out
+
+    def circle(self) -> tuple[list[str], Mark] | None:
+        """Return the ids of entries that are placed beside or inside each other, and where.
+
+        There is none, and so None, where all have a place in the list that was `built`.
+        """
+        placed = [(entry, at) for entry, at in self._places if id(entry) in self._adrift]
+        above: dict[int, tuple[TreeMap, Place]] = {}
+        for entry, at in placed:
+            above |= {id(one): (entry, at) for one in self._inside(entry)}
+        own = {id(entry): (entry, at) for entry, at in placed}
+        met: dict[int, TreeMap] = {}
+        here = next(iter(own.values()), None)
+        while here is not None and id(here[0]) not in met:
+            entry, at = here
+            met[id(entry)] = entry
+            anchor = id(self._known.get(at.anchor))
+            here = own.get(anchor) or above.get(anchor)
+        if here is None:
+            return None
+        entries = list(met.values())[list(met).index(id(here[0])) :]
+        return [str(entry.get("id", "")) for entry in (*entries, here[0])], here[1].mark
 
     def _register(self, entries: Iterable[Tree]) -> None:
         for entry in entries:
@@ -141,11 +191,18 @@ class Entries:
 
     def _forget(self, entry: TreeMap) -> None:
         """Forget the ids of an entry and of those that are inside it now."""
-        now, _ = self._changed.get(id(entry), (entry, None))
-        for one in (entry, *(one for _, inner in _groups(now) for one in _walk(inner))):
-            name = one.get("id") if isinstance(one, TreeMap) else None
+        for one in (entry, *self._inside(entry)):
+            name = one.get("id")
             if isinstance(name, str) and self._known.get(name) is one:
                 del self._known[name]
+
+    def _inside(self, entry: TreeMap) -> Iterator[TreeMap]:
+        """Yield what is in an entry that is a group now, but for what was moved out of it."""
+        now, _ = self._changed.get(id(entry), (entry, None))
+        for one in (one for _, inner in _groups(now) for one in inner):
+            if isinstance(one, TreeMap) and id(one) not in self._moved:
+                yield one
+                yield from self._inside(one)
 
     def _list(self, source: TreeList, mark: Mark) -> TreeList:
         out = TreeList(mark)
@@ -153,17 +210,22 @@ class Entries:
             self._put(out, entry, at)
         return out
 
-    def _put(self, out: TreeList, entry: Tree, mark: Mark) -> None:
-        """Add an entry as it has become, with those that were put beside it."""
+    def _put(self, out: TreeList, entry: Tree, mark: Mark, *, placed: bool = False) -> None:
+        """Add an entry as it has become, with those that were put beside it.
+
+        One that was moved is added only where it is ``placed``.
+        """
+        if id(entry) in self._moved and not placed:
+            return
         for beside in self._taken_beside("before", entry):
-            self._put(out, *beside)
+            self._put(out, *beside, placed=True)
         if not isinstance(entry, TreeMap):
             out.add(entry, mark)
         elif id(entry) not in self._removed:
             _, at = self._changed.get(id(entry), (entry, mark))
             out.add(self._opened(entry), at)
         for beside in self._taken_beside("after", entry):
-            self._put(out, *beside)
+            self._put(out, *beside, placed=True)
 
     def _taken_beside(self, word: str, entry: Tree) -> list[tuple[TreeMap, Mark]]:
         found = self._beside.pop((word, id(entry)), [])

@@ -13,7 +13,9 @@ from typing import Final
 from test_coordination.adapters.documents.document import PROBLEMS_MAX
 from test_coordination.adapters.documents.entries import (
     GROUPS,
+    PLACES,
     Entries,
+    Place,
     flat,
     kinds,
 )
@@ -33,7 +35,6 @@ BY_ID: Final = (
 
 _NAMED: Final = ("parameters", "probes")
 _LIST_WORDS: Final = ("replace", "remove", "items")
-_PLACES: Final = ("before", "after")
 # The three ways to say where a parameter's value comes from; the last one that is said holds.
 _SOURCES: Final = ("default", "required", "abstract")
 _PROBE_KEYS: Final = frozenset({"every", "timeout"})
@@ -121,7 +122,12 @@ class Merger:
         for wanted in remove:
             self._remove(key, entries, wanted)
         self._lay(key, entries, items)
-        return entries.built()
+        built = entries.built()
+        if (circle := entries.circle()) is not None:
+            names, mark = circle
+            text = f"these are placed beside or inside each other: {' -> '.join(names)}; "
+            self._refuse(mark, "cycle", f"{text}name another entry in one of them")
+        return built
 
     def _check_words(self, key: str, patch: TreeMap) -> None:
         for word in patch:
@@ -141,30 +147,37 @@ class Merger:
         self._removed.add((key, name))
 
     def _lay(self, key: str, entries: Entries, items: TreeList) -> None:
-        """Merge each entry into the one of its id, or add it where it says."""
+        """Merge each entry into the one of its id; then place those that are new or moved."""
         inherited = entries.ids()
+        rest: list[tuple[Tree, Mark, bool]] = []
         for entry, mark in zip(items, items.marks, strict=True):
+            name = entry.get("id") if isinstance(entry, TreeMap) else None
+            is_old = False
+            # An id that comes twice is left for the decoder to refuse.
+            if isinstance(name, str) and name not in self._seen:
+                self._seen.add(name)
+                is_old = name in inherited and entries.has(name)
+                if is_old:
+                    entries.replace(name, self._entry(key, entries.taken(name), entry), mark)
+            rest.append((entry, mark, is_old))
+        for entry, mark, is_old in rest:
             if not isinstance(entry, TreeMap):
                 entries.append(entry, mark)
-                continue
-            name = entry.get("id")
-            # An id that comes twice is left for the decoder to refuse.
-            if not isinstance(name, str) or name in self._seen:
-                self._add(key, entries, (entry, mark))
-                continue
-            self._seen.add(name)
-            if name in inherited and entries.has(name):
-                self._check_place(entry, name)
-                entries.replace(name, self._entry(key, entries.taken(name), entry), mark)
+            elif is_old:
+                self._move(key, entries, entry)
             else:
                 self._add(key, entries, (entry, mark))
 
-    def _check_place(self, entry: TreeMap, name: str) -> None:
-        for word in _PLACES:
-            if word in entry:
-                text = f"only a new entry is placed by {word!r}, and {name!r} is inherited, "
-                text += "so that it keeps its place; leave it out"
-                self._refuse(entry.key_marks[word], "bad_word", text)
+    def _move(self, key: str, entries: Entries, entry: TreeMap) -> None:
+        """Move an inherited entry to where it says, if it does."""
+        name, place = str(entry["id"]), self._place(entry)
+        if place is None or not entries.has(name):
+            return
+        if place.anchor == name:
+            text = f"{name!r} cannot stand {place.word} itself; name another entry"
+            self._refuse(place.mark, "bad_word", text)
+        elif not entries.move(name, to=place):
+            self._unknown_place(key, entries, place)
 
     def _add(self, key: str, entries: Entries, item: tuple[TreeMap, Mark]) -> None:
         entry, mark = item
@@ -173,26 +186,35 @@ class Merger:
             text = f"{key!r} that are inherited have no entry {shown(name)} to be replaced"
             self._unknown(entry.key_marks["replace"], text, (name, entries.ids()))
         new = self._entry(key, TreeMap(entry.mark), entry)
-        words = [word for word in entry if word in _PLACES]
+        place = self._place(entry)
+        if place is not None and entries.insert(new, mark, at=place):
+            return
+        if place is not None:
+            self._unknown_place(key, entries, place)
+        entries.append(new, mark)
+
+    def _place(self, entry: TreeMap) -> Place | None:
+        """Return where an entry says that it stands; None if it does not, or not well."""
+        words = [word for word in entry if word in PLACES]
         if len(words) > 1:
             text = "an entry is placed 'before' or 'after' another; leave one of the two out"
             self._refuse(entry.key_marks[words[1]], "bad_word", text)
         for word in words[:1]:
-            anchor, at = entry[word], entry.value_marks[word]
-            if not isinstance(anchor, str):
-                text = f"{word!r} must be the id of an entry, not {described(anchor)}"
-                self._refuse(at, "wrong_type", text)
-            elif entries.insert(new, mark, word=word, anchor=anchor):
-                return
-            else:
-                text = f"no entry of {key!r} above has the id {shown(anchor)}"
-                self._unknown(at, text, (anchor, entries.ids()))
-        entries.append(new, mark)
+            anchor, mark = entry[word], entry.value_marks[word]
+            if isinstance(anchor, str):
+                return Place(word=word, anchor=anchor, mark=mark)
+            text = f"{word!r} must be the id of an entry, not {described(anchor)}"
+            self._refuse(mark, "wrong_type", text)
+        return None
+
+    def _unknown_place(self, key: str, entries: Entries, place: Place) -> None:
+        text = f"no entry of {key!r} above has the id {shown(place.anchor)}"
+        self._unknown(place.mark, text, (place.anchor, entries.ids()))
 
     def _entry(self, key: str, base: TreeMap, patch: TreeMap) -> TreeMap:
         """Return an entry of a list laid over the one of its id, without the words for that."""
         own = patch.copied()
-        for word in ("replace", *_PLACES):
+        for word in ("replace", *PLACES):
             own.drop(word)
         if base and kinds(base):
             base, own = flat(base, beside=own), flat(own, beside=base)
