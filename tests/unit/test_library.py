@@ -114,6 +114,27 @@ def test_of_two_files_with_one_name_the_first_counts(tmp_path: Path) -> None:
     assert found.file == str(first)
 
 
+def test_templates_are_found_in_a_folder_of_their_own_behind_what_is_above_it(
+    tmp_path: Path,
+) -> None:
+    for folder in ("templates", "other", "templates/templates"):
+        (tmp_path / folder).mkdir()
+    put(tmp_path / "templates", "a.yaml", f"{TEMPLATE}title: below\n")
+    below = put(tmp_path / "templates", "b.yaml", "template: below\nversion: 1\n")
+    put(tmp_path / "other", "c.yaml", "template: elsewhere\nversion: 1\n")
+    put(tmp_path / "templates/templates", "d.yaml", "template: too-deep\nversion: 1\n")
+    above = put(tmp_path, "z.yaml", TEMPLATE)
+    library = FileLibrary([tmp_path])
+
+    base, template = library.find("base"), library.find("below")
+
+    assert library.names() == ["base", "below"]
+    assert base is not None
+    assert base.file == str(above)
+    assert template is not None
+    assert template.file == str(below)
+
+
 def test_files_that_come_change_and_go_are_seen(tmp_path: Path) -> None:
     library = FileLibrary([tmp_path])
     assert library.find("base") is None

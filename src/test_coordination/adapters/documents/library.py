@@ -18,6 +18,9 @@ from test_coordination.domain.scenario import Part
 FILES_MAX: Final = 2_000
 """How many files of the right kind a directory may hold."""
 
+TEMPLATES: Final = "templates"
+"""The folder in a library's directory that is looked through as well."""
+
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _HEAD_BYTES: Final = 16 * 1024
 
@@ -47,17 +50,20 @@ class _Entry:
 
 
 class FileLibrary:
-    """The definitions in the files of directories, those below them not included.
+    """The definitions in the files of directories, and in the folder `TEMPLATES` of each.
 
-    A file is known by what its first key says. Of several with one name the first counts, in the
-    order of the directories, and in each in that of the file names. A directory that is not
-    there is empty. Files are looked at again when their size or time changes. One whose beginning
-    cannot be read is known by its file name, so that whoever asks for it learns what is wrong.
+    Other folders in them are left alone. A file is known by what its first key says. Of several
+    with one name the first counts, in the order of the directories, each before its templates,
+    and in each in that of the file names. A directory that is not there is empty. Files are
+    looked at again when their size or time changes. One whose beginning cannot be read is known
+    by its file name, so that whoever asks for it learns what is wrong.
     """
 
     def __init__(self, directories: Iterable[Path]) -> None:
         """Look into ``directories``, but not before something is asked for."""
-        self._directories = tuple(directories)
+        self._directories = tuple(
+            place for directory in directories for place in (directory, directory / TEMPLATES)
+        )
         self._known: dict[Path, _Entry] = {}
 
     def find(self, name: str, *, version: int | None = None) -> Part | None:
