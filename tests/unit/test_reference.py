@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -15,6 +17,7 @@ from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.documents.forms import Form
 from test_coordination.adapters.documents.parameter_forms import ParameterForm
 from test_coordination.adapters.documents.reference import UnknownKindError, explain, explained
+from test_coordination.adapters.documents.reference_rules import DOCUMENT, EXPRESSION, YAML
 from test_coordination.adapters.documents.reference_words import anchor, value_words, yaml_line
 from test_coordination.adapters.documents.scenario_forms import BodyForm
 from test_coordination.adapters.documents.schema_parts import form_shape
@@ -183,3 +186,46 @@ def test_yaml_on_one_line_says_the_same(value: object) -> None:
 
 def test_parameters_of_a_scenario_are_on_the_page() -> None:
     assert all(f"| `{key}`" in LANGUAGE for key in ParameterForm.known_keys())
+
+
+SOURCES: Final = sorted((ROOT / "src" / "test_coordination").rglob("*.py"))
+CODES: Final = {
+    *(f"yaml.{rule}" for rule in YAML),
+    *DOCUMENT,
+    *(f"expression.{rule}" for rule in EXPRESSION),
+}
+
+
+def rules_of(path: Path) -> Iterator[str]:
+    """Yield the rules that a module says are broken, as far as they are written out there."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        called = node.func.id if isinstance(node.func, ast.Name) else called
+        place = {"refuse": 1, "refuse_at": 1, "_refuse": 1, "refusal": 0}.get(called)
+        if place is not None and len(node.args) > place:
+            given = node.args[place]
+            values = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+            yield from (str(one.value) for one in values if isinstance(one, ast.Constant))
+
+
+def test_every_rule_that_a_document_can_break_is_on_the_page_about_errors() -> None:
+    found = {rule for path in SOURCES if path.parent.name == "documents" for rule in rules_of(path)}
+    shown = {
+        code.removeprefix("scenario.").removeprefix("topology.")
+        for path in (ROOT / "tests/unit/fixtures/bad").glob("*.yaml")
+        for code in re.findall(r"# expect: \d+:\d+ (\S+)", path.read_text(encoding="utf-8"))
+    }
+
+    assert len(found) > 40
+    assert found - CODES == set()
+    assert shown - CODES == set()
+
+
+def test_there_is_no_rule_on_the_page_that_nothing_tells() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+
+    silent = {rule for rule in CODES if not re.search(rf"[\".]{re.escape(rule)}\"", text)}
+    assert silent <= {"unknown_action", "unknown_fault"}, "of these the noun is put in"

@@ -7,13 +7,14 @@ from inspect import cleandoc
 from typing import Final
 
 from test_coordination.adapters.documents.reference import MADE
-from test_coordination.adapters.documents.reference_words import page, table
+from test_coordination.adapters.documents.reference_rules import GROUPS
+from test_coordination.adapters.documents.reference_words import contents, page, table
 from test_coordination.domain.errors import CoordinationError
 
 _INTRODUCTION: Final = """
 Every error has a code, which stays what it is, and a sentence, which may become better in any
 release. Programs go by the code; it stands in brackets behind what the command line prints. The
-mistakes of a document have codes of their own, such as `scenario.unknown_key`, and places.
+mistakes of a document have codes of their own, such as `scenario.unknown_key`, and places in it.
 """
 
 
@@ -28,7 +29,12 @@ def errors_page(packages: Sequence[str]) -> str:
         if "code" in vars(error) and error.__module__.startswith(tuple(packages))
     }
     rows = [[f"`{code}`", text] for code, text in sorted(found.items())]
-    return page(["# Errors", "", MADE, _INTRODUCTION, *table(["code", "what it means"], rows)])
+    head = ["# Errors", "", MADE, _INTRODUCTION]
+    lines = ["", "## Errors of commands and executions", *table(["code", "what it means"], rows)]
+    for title, said, rules in GROUPS:
+        known = [[f"`{rule}`", text] for rule, text in rules.items()]
+        lines += ["", f"## {title}", "", f"{said}.", *table(["code", "what it means"], known)]
+    return page([*head, *contents(lines), *lines])
 
 
 def _below(error: type[CoordinationError]) -> Iterator[type[CoordinationError]]:
