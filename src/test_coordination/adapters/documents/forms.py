@@ -75,9 +75,8 @@ def fill(
     if not isinstance(content, Mapping):
         return form()
     good = {key: value for key, value in content.items() if key not in skip}
-    for key in [
-        key for key, value in good.items() if key not in form.known_keys() or value is None
-    ]:
+    known = form.known_keys()
+    for key in [key for key, value in good.items() if key not in known or value is None]:
         _refuse_key(form, document, (*location, key))
         del good[key]
     for key, purpose in form.required.items():

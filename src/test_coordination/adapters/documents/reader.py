@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import yaml
@@ -305,8 +305,11 @@ class _Reader:
 
     def _text_mark(self, event: ScalarEvent, mark: Mark) -> Mark:
         """Return the place of the first character of a text, behind the sign that opens it."""
+        has_properties = event.anchor is not None or event.tag is not None
+        if not (has_properties or event.style):
+            return mark
         begin = start = self._index(event.start_mark)
-        if event.anchor is not None or event.tag is not None:
+        if has_properties:
             start = _must_match(_PROPERTIES, self._text, start).end()
         indent = 0
         if event.style in ("|", ">") and event.value.strip():
@@ -317,7 +320,7 @@ class _Reader:
             start += 1
         *above, line = _LINE_BREAK.split(self._text[begin:start])
         if not above:
-            return replace(mark, column=mark.column + len(line))
+            return Mark(self._file, mark.line, mark.column + len(line))
         return Mark(self._file, mark.line + len(above), len(line) - indent + 1)
 
     @staticmethod

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
+from typing import Any
 
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.plan import Plan
@@ -26,8 +28,10 @@ def digest(plan: Plan) -> str:
 
 def _canonical(value: object) -> object:
     match value:
+        case None | str() | int() | float():
+            said: object = value
         case Plan():
-            said: object = value.digest
+            said = value.digest
         case timedelta():
             said = f"{value // timedelta(microseconds=1)} us"
         case Mapping():
@@ -41,7 +45,13 @@ def _canonical(value: object) -> object:
     return said
 
 
+@lru_cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
 def _fields(value: object) -> Mapping[str, object]:
     assert is_dataclass(value), f"nothing that has fields: {value!r}"
-    named = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: _canonical(inner) for name, inner in named.items() if not isinstance(inner, Mark)}
+    assert not isinstance(value, type), f"no value: {value!r}"
+    named = ((name, getattr(value, name)) for name in _names(type(value)))
+    return {name: _canonical(inner) for name, inner in named if not isinstance(inner, Mark)}

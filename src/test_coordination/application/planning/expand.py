@@ -168,22 +168,27 @@ class _Expander:
     def _copy(self, step: Step, scope: _Scope) -> Step:
         identity = StepId(f"{step.id}{scope.suffix}")
         self._note(step.id, identity, scope)
-        step = replace(step, id=identity, needs=_needs(step, scope), for_each=None)
         conditions = scope.conditions
         if step.condition is not None:
             conditions = (*conditions, scope.settler.filled(step.condition))
-        if step.on_error is ErrorPolicy.FAIL:
-            step = replace(step, on_error=scope.on_error)
+        is_group = isinstance(step, ParallelStep | SequenceStep)
+        step = replace(
+            step,
+            id=identity,
+            needs=_needs(step, scope),
+            for_each=None,
+            condition=None if is_group else _all(conditions, scope.settler),
+            on_error=scope.on_error if step.on_error is ErrorPolicy.FAIL else step.on_error,
+        )
         if isinstance(step, ParallelStep | SequenceStep):
             limit = _limit(step, scope)
             inside = replace(scope, conditions=conditions, on_error=step.on_error, limit=limit)
-            return replace(step, condition=None, steps=self.every(step.steps, inside))
+            return replace(step, steps=self.every(step.steps, inside))
         self.each[identity] = scope.settler.each
         if scope.limit is not None:
             self.limits[identity] = scope.limit
-        step = replace(step, condition=_all(conditions, scope.settler))
         match step:
-            case ExpectStep(check=check):
+            case ExpectStep(check=check) if check.after_fault or check.during:
                 check = replace(
                     check,
                     after_fault=check.after_fault and scope.name(check.after_fault),
