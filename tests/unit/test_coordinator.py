@@ -49,6 +49,20 @@ async def test_planning_touches_and_stores_nothing() -> None:
 
 
 @virtual
+async def test_an_execution_tells_the_plan_that_it_is_carried_out_by() -> None:
+    chance = document("steps: [{id: w, wait: {between: [1ms, 10s]}}]")
+    async with Lab().coordinator() as coordinator:
+        scenario = await coordinator.create_scenario(chance)
+        execution = await coordinator.execute_scenario(scenario, seed=7)
+        record = await coordinator.execution_record(execution)
+        with pytest.raises(NotFoundError):
+            await coordinator.execution_record(NOBODY)
+
+        assert record.plan == await coordinator.plan_scenario(chance, seed=7)
+        assert record.plan.steps != (await coordinator.plan_scenario(chance, seed=8)).steps
+
+
+@virtual
 async def test_a_scenario_with_mistakes_is_refused_and_not_stored() -> None:
     async with Lab().coordinator() as coordinator:
         with pytest.raises(InvalidDocumentError):

@@ -267,6 +267,14 @@ class Coordinator:
         """
         await self._executions.abort(execution, reason=reason, by=by)
 
+    async def execution_record(self, execution: ExecutionId) -> ExecutionRecord:
+        """Return an execution as it stands now, with the plan that it is carried out by.
+
+        Raises:
+            NotFoundError: no execution has that identity.
+        """
+        return await self._world.stores.log.get(execution)
+
     async def list_executions(
         self, *, limit: int = 20, before: ExecutionId | None = None, suite: str = ""
     ) -> Sequence[ExecutionRecord]:

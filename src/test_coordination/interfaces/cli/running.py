@@ -43,11 +43,13 @@ class Interruptions:
 
 async def run_order(coordinator: Coordinator, order: Order) -> tuple[ExecutionId, int]:
     """Run ``order`` to its end; return the execution and the exit status that it earned."""
-    plan = await coordinator.plan_scenario(order.text, order.parameters, file=order.file)
+    # What cannot be planned is not stored. What is run has its own plan: chance is drawn anew.
+    await coordinator.plan_scenario(order.text, order.parameters, file=order.file)
     scenario = await coordinator.create_scenario(order.text, file=order.file)
     execution = await coordinator.execute_scenario(
         scenario, order.parameters, requested_by=getpass.getuser()
     )
+    plan = (await coordinator.execution_record(execution)).plan
     interruptions = Interruptions()
     outcome: Execution | CoordinationError
     async with anyio.create_task_group() as group:
