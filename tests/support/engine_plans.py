@@ -236,7 +236,7 @@ class FakeChildren:
             raise self.lost
         verdict = self.verdicts.pop(0) if self.verdicts else Verdict.HELD
         if self._stop.is_set():
-            verdict = Verdict.STOPPED
+            verdict = verdict if verdict is Verdict.RESIDUE else Verdict.STOPPED
             await anyio.sleep(self.undo_s)
         self.ended.append(anyio.current_time())
         return Execution(id=execution, verdict=verdict, reason="so it is")

@@ -15,6 +15,7 @@ from support.engine_plans import (
     fault,
     outcomes,
     plan,
+    retry,
     seconds,
     stop,
     times,
@@ -24,6 +25,7 @@ from support.virtual_time import virtual
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import CheckJudged, Outcome
+from test_coordination.domain.steps import ErrorPolicy
 from test_coordination.domain.values import ExecutionId, StepId
 from test_coordination.domain.verdicts import Finding, Verdict
 
@@ -75,7 +77,7 @@ def test_what_is_asked_of_a_child_is_told_in_words() -> None:
     story()
 
 
-@pytest.mark.parametrize("verdict", [Verdict.STOPPED, Verdict.COULD_NOT_RUN, Verdict.RESIDUE])
+@pytest.mark.parametrize("verdict", [Verdict.STOPPED, Verdict.COULD_NOT_RUN])
 def test_a_child_that_was_not_judged_is_a_failure_of_its_step(verdict: Verdict) -> None:
     @virtual
     async def story() -> None:
@@ -95,6 +97,49 @@ def test_a_child_that_was_not_judged_is_a_failure_of_its_step(verdict: Verdict) 
         assert [v.finding for v in ended.validations] == [Finding.NOT_RUN]
 
     story()
+
+
+@pytest.mark.parametrize("on_error", ErrorPolicy)
+@pytest.mark.parametrize("timeout_s", [3, 60])
+def test_a_child_that_leaves_a_fault_in_force_stops_its_parent_and_is_its_verdict(
+    on_error: ErrorPolicy, timeout_s: float
+) -> None:
+    @virtual
+    async def story() -> None:
+        bed = Bed()
+        bed.inner.verdicts = [Verdict.RESIDUE]
+        inner = child(
+            "inner",
+            on_error=on_error,
+            timeout=seconds(timeout_s),
+            retry=retry(3),
+            verdicts=(Verdict.HELD, Verdict.RESIDUE),
+        )
+
+        ended = await bed.run(plan(inner, fault("cut", "inner")))
+
+        assert ended.steps[INNER].outcome is Outcome.FAILED
+        assert ended.steps[INNER].facts["verdict"] == "residue"
+        assert ended.verdict is Verdict.RESIDUE
+        assert "ended as residue: so it is" in ended.reason
+        assert bed.kit.off.tries.total() == 0
+
+    story()
+
+
+@virtual
+async def test_a_child_that_leaves_a_fault_in_force_as_its_parent_is_stopped_is_told() -> None:
+    bed = Bed()
+    bed.inner.verdicts = [Verdict.RESIDUE]
+
+    async with bed.running(plan(child("inner"), wait("w", for_s=9))) as recorder:
+        await anyio.sleep(4)
+        await recorder.record(ABORT)
+    ended = recorder.state
+
+    assert bed.inner.ended == [4.0]
+    assert outcomes(ended) == {"inner": Outcome.FAILED, "w": Outcome.CANCELLED}
+    assert ended.verdict is Verdict.RESIDUE
 
 
 @virtual

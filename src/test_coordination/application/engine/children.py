@@ -107,6 +107,7 @@ class Child:
         If this is cancelled it is stopped, too, and its faults are undone when this raises.
 
         Raises:
+            ChildFailedError: this was cancelled, and not all of its faults are proven undone.
             CoordinationError: it could not be begun, or its end is not known.
         """
         try:
@@ -126,9 +127,12 @@ class Child:
         try:
             return await accompanied(result, stop)
         except anyio.get_cancelled_exc_class():
+            ended: Execution | None = None
             with anyio.CancelScope(shield=True), suppress(CoordinationError):
                 await self._abort(execution)
-                await self.children.result(execution)
+                ended = await self.children.result(execution)
+            if ended is not None and ended.verdict is Verdict.RESIDUE:
+                raise self._failed(ended, Verdict.RESIDUE) from None
             raise
 
     async def _abort(self, execution: ExecutionId) -> None:
@@ -143,18 +147,14 @@ class Child:
         """Return what its verdict means for the execution that it is a step of.
 
         Raises:
-            ChildFailedError: it was not judged at all, and that is not what was asked for.
+            ChildFailedError: it was not judged at all, and that is not what was asked for; or it
+                left something in force, which is a failure whatever was asked for.
         """
         verdict = ended.verdict
         assert verdict is not None, "it has ended"
         finding = Finding.HELD if verdict in self.work.verdicts else _FINDINGS.get(verdict)
-        if finding is None:
-            raise ChildFailedError(
-                scenario=self.work.scenario,
-                execution=ended.id,
-                verdict=verdict,
-                reason=ended.reason,
-            )
+        if finding is None or verdict is Verdict.RESIDUE:
+            raise self._failed(ended, verdict)
         return Validation(
             check=CheckId(self.step),
             phase=phase,
@@ -165,4 +165,12 @@ class Child:
             began_at=began_at,
             ended_at=ended_at,
             reason=f"its verdict is {verdict.replace('_', ' ')}: {ended.reason}",
+        )
+
+    def _failed(self, ended: Execution, verdict: Verdict) -> ChildFailedError:
+        return ChildFailedError(
+            scenario=self.work.scenario,
+            execution=ended.id,
+            verdict=verdict,
+            reason=ended.reason,
         )

@@ -70,6 +70,9 @@ def judge(plan: Plan, execution: Execution) -> tuple[Verdict, str]:
     if residue:
         named = ", ".join(f"{fault.fault} on {fault.service!r}" for fault in residue)
         return Verdict.RESIDUE, f"not proven undone: {named}; run `tcoord undo` to try again"
+    for step, state in _ended(plan, execution):
+        if _left_residue(step, state):
+            return Verdict.RESIDUE, f"step {step.id!r} failed: {state.error}"
     stop = _stop(plan, execution)
     if stop is not None:
         return stop
@@ -95,7 +98,7 @@ def _stop(plan: Plan, execution: Execution) -> tuple[Verdict, str] | None:
     if execution.abort is not None:
         return Verdict.STOPPED, f"{execution.abort.by} stopped it: {execution.abort.reason}"
     for step, state in _ended(plan, execution):
-        if state.outcome is Outcome.FAILED and _is_fatal(step, execution):
+        if state.outcome is Outcome.FAILED and _is_fatal(step, state, execution):
             return Verdict.COULD_NOT_RUN, f"step {step.id!r} failed: {state.error}"
     shut = _kept_shut(plan, execution)
     if shut:
@@ -104,12 +107,17 @@ def _stop(plan: Plan, execution: Execution) -> tuple[Verdict, str] | None:
     return (Verdict.COULD_NOT_RUN, unexpected) if unexpected else None
 
 
-def _is_fatal(step: PlannedStep, execution: Execution) -> bool:
+def _is_fatal(step: PlannedStep, state: StepState, execution: Execution) -> bool:
     """Tell whether a failure ends the execution; one that leaves a fault in force always does."""
     fault = execution.faults.get(step.id)
     if fault is not None and fault.status is not FaultStatus.REVERTED:
         return True
-    return step.on_error is ErrorPolicy.FAIL
+    return step.on_error is ErrorPolicy.FAIL or _left_residue(step, state)
+
+
+def _left_residue(step: PlannedStep, state: StepState) -> bool:
+    """Tell whether a scenario that ran as this step left something in force."""
+    return step.scenario is not None and state.facts.get("verdict") == Verdict.RESIDUE
 
 
 def _kept_shut(plan: Plan, execution: Execution) -> str:
