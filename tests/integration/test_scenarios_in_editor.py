@@ -36,7 +36,7 @@ async def told(editor: Editor, text: str) -> list[tuple[int, int, str]]:
     return [(one.line, one.column, one.text) for one in file.diagnostics]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "scenarios").rglob("*.yaml")), ids=lambda p: p.stem)
 async def test_a_shipped_scenario_is_left_in_peace(editor: Editor, path: Path) -> None:
     assert await told(editor, path.read_text(encoding="utf-8")) == []
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from time import perf_counter
 
 import pytest
 
-from support.decoding import GOOD, HEAD, ROOT, mistakes, read, trading
+from support.decoding import GOOD, HEAD, mistakes, read, trading
 from test_coordination.adapters.documents.patterns import TEXT_LENGTH_MAX, pattern_problem
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression, Interpolation
@@ -25,8 +24,6 @@ from test_coordination.domain.steps import (
     WaitStep,
 )
 from test_coordination.domain.verdicts import Severity
-
-SHIPPED = sorted((ROOT / "scenarios").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -161,15 +158,6 @@ def test_bytes_and_a_byte_order_mark_are_read() -> None:
     text = HEAD + 'steps: [{expect: "1 < 2"}]\n'
 
     assert read(text.encode("utf-8-sig")) == read(text)
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_a_shipped_scenario_fits_the_shipped_system(path: Path) -> None:
-    scenario = read(path.read_text(encoding="utf-8"), topology=trading())
-
-    assert scenario.name == path.stem
-    assert not [parameter.name for parameter in scenario.parameters if parameter.required]
-    assert any(check.severity is Severity.CRITICAL for check in scenario.steady_state)
 
 
 def test_with_a_topology_only_its_own_services_and_links_are_known() -> None:
