@@ -180,6 +180,30 @@ async def test_a_stop_waits_for_what_has_not_begun_and_ends_it_as_it_does() -> N
 
 
 @virtual
+async def test_what_comes_later_of_what_is_stopped_is_not_begun_any_more() -> None:
+    bed = Bed()
+    stages = tuple(map(StepId, ("cut.ramp-1", "cut.ramp-2", "cut.full")))
+
+    ended = await bed.run(
+        plan(
+            fault(stages[0], hold_s=9, background=True),
+            fault(stages[1], stages[0], hold_s=9, ended=frozenset(stages[:1]), background=True),
+            fault(stages[2], stages[1], hold_s=None, ended=frozenset(stages[1:2]), background=True),
+            wait("w", stages[0], for_s=12),
+            stop("halt", "w", of=stages),
+            expect("back", "halt", checked={"after_fault": CUT}),
+            groups={CUT: stages},
+        )
+    )
+
+    assert bed.kit.board.times("inject") == [0.0, 9.0]
+    assert bed.kit.board.times("revert") == [9.0, 12.0]
+    assert ended.steps[stages[2]].code == "stopped.before"
+    assert ended.validations[0].began_at == ended.faults[stages[1]].reverted_at
+    assert ended.verdict is Verdict.HELD
+
+
+@virtual
 async def test_a_fault_that_is_stopped_while_it_is_injected_bites_first_and_is_undone() -> None:
     bed = Bed()
     bed.kit.off.trouble("inject", Hang(seconds=5))

@@ -23,6 +23,10 @@ NEEDS_SKIPPED: Final = "needs.skipped"
 SUBJECT_SKIPPED: Final = "subject.skipped"
 """Why a check was skipped: what it is about never happened. Those that need it go on."""
 
+STOPPED_BEFORE: Final = "stopped.before"
+"""Why a step was skipped: it is part of what was stopped before its turn came, such as a later
+stage of a ramp. Those that need it go on."""
+
 _SHUT: Final = frozenset({GATE_SHUT, NEEDS_SKIPPED})
 
 
@@ -40,7 +44,8 @@ class Standing:
     """How far the steps of a plan have come.
 
     ``over`` are the steps that have ended, however they did, ``skipped`` those of them that were
-    passed over, and ``shut`` those of these that were so for a gate's sake.
+    passed over, and ``shut`` those of these that were so for a gate's sake. ``stopped`` are those
+    that a running stop names together with others that have begun.
     """
 
     plan: Plan
@@ -49,6 +54,7 @@ class Standing:
     over: frozenset[StepId]
     skipped: frozenset[StepId]
     shut: frozenset[StepId]
+    stopped: frozenset[StepId]
 
     @classmethod
     def of(cls, plan: Plan, execution: Execution) -> Standing:
@@ -62,6 +68,7 @@ class Standing:
             over=frozenset(step for step, state in known if state.outcome is not None),
             skipped=frozenset(skipped),
             shut=frozenset(step for step, state in skipped.items() if state.code in _SHUT),
+            stopped=frozenset(_stopped(plan, execution)),
         )
 
     def running(self) -> list[PlannedStep]:
@@ -171,6 +178,9 @@ class Standing:
         if shut:
             reason = f"step {min(shut)!r}, which it needs, was skipped"
             return Skip(step=step.id, reason=reason, code=NEEDS_SKIPPED)
+        if step.id in self.stopped and not self._is_due(step):
+            reason = "it was stopped, with others that had begun, before its turn came"
+            return Skip(step=step.id, reason=reason, code=STOPPED_BEFORE)
         about = self._about(step)
         if about is None or not self._is_due(step):
             return None
@@ -183,3 +193,11 @@ class Standing:
     def _about(step: PlannedStep) -> StepId | None:
         """Return the step that a check is about: its fault, or the one that it is beside."""
         return None if step.expect is None else step.expect.after_fault or step.expect.during
+
+
+def _stopped(plan: Plan, execution: Execution) -> Iterator[StepId]:
+    for step in plan.steps:
+        named = step.stop.steps if step.stop is not None else ()
+        state = execution.steps.get(step.id) if named else None
+        if state is not None and state.outcome is None and any(map(execution.steps.get, named)):
+            yield from named
