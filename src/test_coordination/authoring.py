@@ -13,6 +13,7 @@ from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.documents.headings import heading
 from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.documents.reader import read
+from test_coordination.adapters.documents.reference import Explained, explained
 from test_coordination.adapters.documents.schema import scenario_schema
 from test_coordination.adapters.documents.schema_parts import schema_text
 from test_coordination.adapters.documents.schema_topology import topology_schema
@@ -29,9 +30,15 @@ from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.world import World
 from test_coordination.domain.errors import InvalidDocumentError
-from test_coordination.domain.scenario import Definition
+from test_coordination.domain.scenario import Definition, Part
 from test_coordination.domain.topology import Topology
-from test_coordination.interfaces.cli.program import DocumentType, Shelved, SystemChoice
+from test_coordination.interfaces.cli.program import (
+    DocumentType,
+    Manual,
+    ManualKey,
+    Shelved,
+    SystemChoice,
+)
 from test_coordination.kinds import catalogue
 from test_coordination.settings import Settings
 
@@ -116,10 +123,10 @@ class AuthorsDesk:
         """See `Desk.shelved`."""
         library = self.library(place)
         parts = [part for name in library.names() if (part := library.find(name)) is not None]
-        kinds = [heading(part.text)[0] for part in parts]
+        found = [(part, heading(part.text)[0]) for part in parts]
         return [
-            Shelved(part=part, kind=kind)
-            for part, kind in zip(parts, kinds, strict=True)
+            Shelved(part=part, kind=kind, title=_title(part))
+            for part, kind in found
             if kind is not None
         ]
 
@@ -137,6 +144,10 @@ class AuthorsDesk:
         """See `Desk.read`."""
         return self._reader.closed(text, file=file, library=self.library(place), topology=topology)
 
+    def manuals(self) -> Sequence[Manual]:
+        """See `Desk.manuals`."""
+        return tuple(map(_manual, explained(self.world(None).catalogue)))
+
     def schema(self, document: DocumentType) -> str:
         """See `Desk.schema`."""
         if document is DocumentType.TOPOLOGY:
@@ -146,3 +157,36 @@ class AuthorsDesk:
     def schema_file(self, document: DocumentType) -> Path:
         """See `Desk.schema_file`."""
         return systems.shipped(SCHEMAS[document])
+
+
+def _title(part: Part) -> str:
+    try:
+        return str(read(part.text, file=part.file).get("title", ""))
+    except InvalidDocumentError:
+        return ""
+
+
+def _manual(found: Explained) -> Manual:
+    return Manual(
+        noun=found.noun,
+        name=found.name,
+        summary=found.summary,
+        parameters=tuple(
+            ManualKey(
+                name=each.key,
+                value=_bare(each.value),
+                required=each.required,
+                default=each.default,
+                example=each.example,
+                description=each.description,
+            )
+            for each in found.parameters
+        ),
+        facts={_bare(name): _bare(text) for name, text in found.facts.items()},
+        example=found.example,
+    )
+
+
+def _bare(text: str) -> str:
+    """Return ``text`` without the marks that set off words on a page."""
+    return text.replace("`", "")

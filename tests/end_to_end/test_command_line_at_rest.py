@@ -148,7 +148,7 @@ def test_a_bad_scenario_is_not_run_and_no_server_is_asked(open_shop: Shop) -> No
     said = open_shop.breaks(file).ends()
 
     assert said.status == 2
-    assert "mistakes; nothing was stored" in said.err
+    assert "mistakes; nothing was done" in said.err
     assert said.out == ""
     assert not open_shop.trouble()
 

@@ -10,15 +10,21 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
-    "check": "Look for mistakes in scenario files.",
+    "check": "Look for mistakes in files.",
     "demo": "Break a small trading system and watch it recover.",
     "doctor": "See whether everything is ready, and undo what was left behind.",
     "executions": "List what was run.",
+    "explain": "See what a file means, or how a fault, an action or a probe is used.",
+    "init": "Write a scenario to begin with.",
     "plan": "See what running a scenario would mean.",
     "report": "Write the report of an execution.",
     "run": "Run a scenario to its end.",
+    "scenarios": "List, store, compare and export scenarios.",
+    "schema": "Print the JSON Schema of documents, for editors.",
     "server": "Run one of the embedded database servers by itself.",
     "services": "See, start and stop the services of a system.",
+    "suites": "List, store, compare and export suites.",
+    "templates": "List, store, compare and export templates.",
     "undo": "Undo what was left in force, and say what was.",
 }
 
@@ -37,6 +43,13 @@ class LazyGroup(click.Group):
         module = import_module(f"test_coordination.interfaces.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; errors end the program with their text and the status they have."""
+        from test_coordination.interfaces.cli.exits import told  # noqa: PLC0415  it knows all errors, and help needs none
+
+        with told():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
         """Write the list of commands without importing any."""

@@ -6,14 +6,18 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Final, NoReturn, TypeVar
 
 import anyio
 import click
 
+from test_coordination.application.definitions import DefinitionKindError
+from test_coordination.application.ports import NotFoundError
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import CoordinationError, InvalidDocumentError
+from test_coordination.domain.graph import CircularNeedsError
 from test_coordination.domain.verdicts import Verdict
 
 EXIT_STATUS: Final = {
@@ -27,6 +31,9 @@ EXIT_STATUS: Final = {
 EXIT_INVALID: Final = 2
 EXIT_COULD_NOT_RUN: Final = 4
 EXIT_INTERRUPTED: Final = 130
+
+MISUSE: Final = (CircularNeedsError, DefinitionKindError, NoTopologyError, NotFoundError)
+"""What is wrong with what was asked for, and not with what was to be done."""
 
 ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 """What ends the program besides Ctrl-C: somebody's wish, and a terminal that is closed."""
@@ -44,14 +51,23 @@ def carried_out(job: Callable[[], Coroutine[None, None, Result]]) -> Result:
             signal.signal(number, _like_ctrl_c)
     # It warns, with a traceback, of each connection that breaks; we tell of that ourselves.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
-    try:
+    with told():
         return anyio.run(job)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """End the program with the text and the status of what goes wrong in the body."""
+    try:
+        yield
     except CoordinationError as error:
         refuse(error)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    except click.ClickException:
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except BrokenPipeError:  # nobody reads any more; click ends quietly then
         raise
     except Exception:  # noqa: BLE001  the border of main: Python's own status 1 would say "broken"
         traceback.print_exc()
@@ -70,7 +86,7 @@ def refuse(error: CoordinationError) -> NoReturn:
         for problem in error.problems:
             click.echo(f"{problem} [{problem.code}]", err=True)
         count = len(error.problems)
-        click.echo(f"{count} mistake{'s' if count != 1 else ''}; nothing was stored", err=True)
+        click.echo(f"{count} mistake{'s' if count != 1 else ''}; nothing was done", err=True)
         sys.exit(EXIT_INVALID)
     click.echo(f"error: {error} [{error.code}]", err=True)
-    sys.exit(EXIT_INVALID if isinstance(error, NoTopologyError) else EXIT_COULD_NOT_RUN)
+    sys.exit(EXIT_INVALID if isinstance(error, MISUSE) else EXIT_COULD_NOT_RUN)

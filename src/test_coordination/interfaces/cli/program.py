@@ -56,10 +56,44 @@ class DocumentType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelved:
-    """A definition that is found by its name: its text and, as its first key says, its kind."""
+    """A definition that is found by its name: its text and, as its first key says, its kind.
+
+    ``title`` is its own; one that it inherits is not looked for.
+    """
 
     part: Part
     kind: DocumentKind
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualKey:
+    """One parameter in words: ``value`` says what it may be.
+
+    ``default`` and ``example`` are YAML, and empty where there are none.
+    """
+
+    name: str
+    value: str
+    required: bool
+    default: str
+    example: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manual:
+    """What there is to know of a fault, an action or a probe; ``noun`` says which it is.
+
+    ``facts`` are further things, by what they are called; ``example`` is YAML.
+    """
+
+    noun: str
+    name: str
+    summary: str
+    parameters: tuple[ManualKey, ...]
+    facts: Mapping[str, str]
+    example: str
 
 
 class Desk(Protocol):
@@ -117,6 +151,10 @@ class Desk(Protocol):
         Raises:
             InvalidDocumentError: it has mistakes, or one of the others has; all are said.
         """
+        ...
+
+    def manuals(self) -> Sequence[Manual]:
+        """Return what there is to know of each fault, action and probe."""
         ...
 
     def schema(self, document: DocumentType) -> str:

@@ -12,11 +12,11 @@ import click
 
 from test_coordination.application.planning.lint import lint
 from test_coordination.application.scenarios import Scenarios
-from test_coordination.domain.errors import CoordinationError, InvalidDocumentError, Problem
+from test_coordination.domain.errors import InvalidDocumentError, Problem
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.topology import Topology
-from test_coordination.interfaces.cli.exits import EXIT_INVALID, refuse
+from test_coordination.interfaces.cli.exits import EXIT_INVALID
 from test_coordination.interfaces.cli.options import choice, examples, system_options
 from test_coordination.interfaces.cli.problems import Gravity, Remark, counted, remarks, say
 from test_coordination.interfaces.cli.program import (
@@ -78,10 +78,7 @@ def command(
     Exits with 2 if there is a mistake, or, with --strict, a warning.
     """
     chosen = choice(topology, variables, port_offset)
-    try:
-        system = program.desk.topology(chosen)
-    except CoordinationError as error:
-        refuse(error)
+    system = program.desk.topology(chosen)
     checking = _Checking(desk=program.desk, chosen=chosen, system=system, strict=strict)
     found: list[Remark] = []
     for path in files:
@@ -120,8 +117,6 @@ class _Checking:
             return remarks(self._warnings(source), Gravity.WARNING)
         except InvalidDocumentError as error:
             return remarks(error.problems, Gravity.ERROR)
-        except CoordinationError as error:
-            refuse(error)
 
     def _warnings(self, source: Source) -> tuple[Problem, ...]:
         """Return what could be better in a document that has no mistakes."""

@@ -10,9 +10,8 @@ import anyio
 import click
 
 from test_coordination.application.world import NoTopologyError
-from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.scenario import Scenario, Suite
-from test_coordination.interfaces.cli.exits import EXIT_INVALID, refuse
+from test_coordination.interfaces.cli.exits import EXIT_INVALID
 from test_coordination.interfaces.cli.layout import heading, signs, width
 from test_coordination.interfaces.cli.options import choice, examples, pairs, system_options
 from test_coordination.interfaces.cli.plan_json import plan_document, suite_document
@@ -76,31 +75,28 @@ def command(
     """
     given = pairs(parameters, option="--set")
     source = from_words(what, program.desk)
-    try:
-        system = program.desk.topology(choice(topology, variables, port_offset))
-        if system is None:
-            refuse(NoTopologyError(doing=f"planning {what}"))
-        definition = program.desk.read(
-            source.text, file=source.file, place=source.place, topology=system
-        )
-        wish = Wish(
-            world=program.desk.world(system),
-            topology=system,
-            source=source,
-            library=program.desk.beside(source.place),
-            given=given,
-            seed=seed,
-        )
-        match need_runnable(definition):
-            case Suite():
-                _say_suite(anyio.run(planned_suite, wish), output)
-            case Scenario() as scenario:
-                planned = anyio.run(planned_scenario, wish, scenario)
-                _say_scenario(planned, scenario.title, output)
-                if strict and planned.warnings:
-                    sys.exit(EXIT_INVALID)
-    except CoordinationError as error:
-        refuse(error)
+    system = program.desk.topology(choice(topology, variables, port_offset))
+    if system is None:
+        raise NoTopologyError(doing=f"planning {what}")
+    definition = program.desk.read(
+        source.text, file=source.file, place=source.place, topology=system
+    )
+    wish = Wish(
+        world=program.desk.world(system),
+        topology=system,
+        source=source,
+        library=program.desk.beside(source.place),
+        given=given,
+        seed=seed,
+    )
+    match need_runnable(definition):
+        case Suite():
+            _say_suite(anyio.run(planned_suite, wish), output)
+        case Scenario() as scenario:
+            planned = anyio.run(planned_scenario, wish, scenario)
+            _say_scenario(planned, scenario.title, output)
+            if strict and planned.warnings:
+                sys.exit(EXIT_INVALID)
 
 
 def _say_scenario(planned: Planned, title: str, output: str) -> None:

@@ -1,0 +1,8 @@
+"""``tcoord scenarios``: list, store, compare and export scenarios."""
+
+from __future__ import annotations
+
+from test_coordination.domain.scenario import DocumentKind
+from test_coordination.interfaces.cli.shelves import shelf
+
+command = shelf(DocumentKind.SCENARIO)
