@@ -89,8 +89,17 @@ def test_so_many_copies_are_under_way_at_once(concurrency: int, waits: list[int]
     found = planned(wait("a", for_each=each(*"wxyz"), concurrency=concurrency))
 
     assert [len(step.needs) for step in found.steps] == waits
+    assert all(step.queued == step.needs for step in found.steps)
     if concurrency == 2:
         assert needs(found)["a.4"] == {"a.2"}
+
+
+def test_what_is_needed_and_what_is_only_waited_for_in_a_queue_are_told_apart() -> None:
+    found = planned(wait("a"), row("g", wait("b"), wait("c"), for_each=each(1, 2)))
+
+    assert needs(found)["b.2"] == {"a", "b.1", "c.1"}
+    assert only(found, "b.2").queued == {"b.1", "c.1"}
+    assert not only(found, "c.2").queued
 
 
 def test_a_group_is_copied_with_all_that_its_steps_say_of_each_other() -> None:

@@ -51,6 +51,28 @@ async def test_a_gate_that_stays_shut_may_skip_all_that_needs_it() -> None:
 
 
 @virtual
+async def test_a_gate_that_stays_shut_skips_its_own_copy_and_not_those_that_queue_behind() -> None:
+    bed = Bed()
+    bed.kit.dial.scripts["p"] = [(0, shows(0)), (8, shows(1))]
+    ahead = ("gate.1", "cut.1")
+
+    ended = await bed.run(
+        plan(
+            gate("gate.1", within_s=5, otherwise=Otherwise.SKIP),
+            fault("cut.1", "gate.1"),
+            gate("gate.2", *ahead, queued=frozenset(map(StepId, ahead)), within_s=5),
+            fault("cut.2", "gate.2"),
+            expect("back", "cut.2", that="1 > 2"),
+        )
+    )
+
+    assert ended.steps[StepId("cut.1")].code == "needs.skipped"
+    assert times(ended, "gate.2") == (5.0, 8.0)
+    assert bed.kit.board.times("inject") == [8.0]
+    assert ended.verdict is Verdict.BROKEN
+
+
+@virtual
 async def test_what_is_about_a_step_that_was_skipped_is_skipped_and_no_further() -> None:
     bed = Bed()
     never = when("1 > 2")

@@ -173,8 +173,10 @@ class PlannedStep:
 
     They are fields of their own, and not one union, so that a stored plan names its kinds as
     a scenario does. A need that runs in the background is satisfied once it has begun, but for
-    those of ``ended``, all of them in ``needs``, too, which must be over. ``beside`` are the
-    steps with the first of which it begins, and with the last of which it ends.
+    those of ``ended``, all of them in ``needs``, too, which must be over. Of those of ``queued``,
+    in ``needs``, too, it needs nothing but that they are over, for it waits in a queue behind
+    them. ``beside`` are the steps with the first of which it begins, and with the last of which
+    it ends.
     """
 
     id: StepId
@@ -182,6 +184,7 @@ class PlannedStep:
     title: str = ""
     needs: frozenset[StepId] = frozenset()
     ended: frozenset[StepId] = frozenset()
+    queued: frozenset[StepId] = frozenset()
     beside: frozenset[StepId] = frozenset()
     timeout: timedelta
     mark: Mark | None = None

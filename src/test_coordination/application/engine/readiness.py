@@ -173,8 +173,12 @@ class Standing:
 
     def _skip(self, step: PlannedStep) -> Skip | None:
         """Return why a step is passed over; None if it is not."""
-        # What comes after the steps comes whatever they came to.
-        shut = [need for need in step.needs & self.shut if self.steps[need].stage is step.stage]
+        # What comes after the steps comes whatever they came to, and so do copies in a queue.
+        shut = [
+            need
+            for need in step.needs & self.shut
+            if self.steps[need].stage is step.stage and need not in step.queued
+        ]
         if shut:
             reason = f"step {min(shut)!r}, which it needs, was skipped"
             return Skip(step=step.id, reason=reason, code=NEEDS_SKIPPED)

@@ -119,13 +119,15 @@ class _Wiring:
             self._settler.refuse(deed.mark, "plan.endless", text)
         followed = self._followed(deed)
         needed = _union(satisfied[need] for need in self._needs[deed.id])
-        needs = frozenset(filter(partial(self._is_early, needed), needed)) | queued | followed
+        own = frozenset(filter(partial(self._is_early, needed), needed)) | followed
         ended = frozenset(step for step in queued if self._planned[step].background)
         beside = self._beside(deed)
         for step in made.steps:
             planned = step
             if step.id in made.first:
-                planned = replace(step, needs=needs, ended=ended, beside=beside)
+                planned = replace(
+                    step, needs=own | queued, ended=ended, queued=queued - own, beside=beside
+                )
             if isinstance(deed, StopStep):
                 planned = replace(planned, stop=StopWork(steps=self.members(deed.step)))
             yield planned
