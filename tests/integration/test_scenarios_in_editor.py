@@ -114,8 +114,8 @@ async def test_the_keys_of_a_document_and_of_a_step_are_offered(editor: Editor) 
     step = {*await offered(editor, f"{HEAD}steps:\n  - |")}
     assert {"fault", "action", "wait", "expect", "parallel", "id", "needs", "if"} < step
     fault = {*await offered(editor, f"{HEAD}steps:\n  - fault: service.stop\n    |")}
-    assert {"target", "hold", "with", "ramp", "repeat", "on_error"} < fault
-    assert not {"within", "severity", "action"} & fault
+    assert {"target", "hold", "with", "repeat", "on_error"} < fault
+    assert not {"within", "severity", "action", "ramp"} & fault
 
 
 async def test_faults_actions_and_words_are_offered(editor: Editor) -> None:

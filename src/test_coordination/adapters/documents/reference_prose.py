@@ -77,7 +77,7 @@ and the shipped library.
 | key | where | what it does |
 | --- | --- | --- |
 | `replace: true` | in an entry or a map | keeps nothing of what is inherited there |
-| `before: ID`, `after: ID` | in a new entry | says where among the inherited ones it stands |
+| `before: ID`, `after: ID` | in an entry, new or inherited | says where it stands |
 | `remove: [ID, …]` | in `steps: {remove: […], items: […]}` | drops inherited entries |
 | `replace: true` | in `steps: {replace: true, items: […]}` | drops all inherited entries |
 | `remove: [NAME, …]` | in `probes` and `parameters`, beside the others | drops those of the names |

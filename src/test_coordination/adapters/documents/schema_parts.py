@@ -108,7 +108,7 @@ def placed(shape: Shape) -> Shape:
     places = {
         place: {
             "type": "string",
-            "description": f"the id of the inherited entry {place} which this one is put",
+            "description": f"the id of the entry {place} which this one is put",
             "examples": ["restart"],
         }
         for place in ("before", "after")

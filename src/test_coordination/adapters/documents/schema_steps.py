@@ -152,8 +152,8 @@ class StepShapes:
         common = {key: self.own(f"every-step.{key}") for key in self._every()}
         own = {key: one for key, one in whole["properties"].items() if key not in common}
         whole["properties"] = {**own, **common}
-        if kind in {"fault", "action"}:
-            whole["properties"]["with"] = True  # what it holds, the rules say
+        for key in {"with", "ramp"} & own.keys() if kind in {"fault", "action"} else ():
+            whole["properties"][key] = True  # what it holds, the rules say
         rules = self._rules(kind)
         return {**whole, **_ONCE, **({"allOf": rules} if rules else {})}
 
@@ -186,14 +186,24 @@ class StepShapes:
         extending, catalogue = self._extending, self._catalogue
         if kind == "fault":
             given = given_with("fault", catalogue.faults, extending=extending)
-            return (
-                given
-                if extending
-                else [*given, {"dependencies": {"ramp": ["hold"], "repeat": ["hold"]}}]
-            )
+            rules = [*given, *self._ramps()]
+            held: Shape = {"dependencies": {"ramp": ["hold"], "repeat": ["hold"]}}
+            return rules if extending else [*rules, held]
         if kind == "action":
             return given_with("action", catalogue.actions, extending=extending)
         return _modes() if kind == "expect" and not extending else []
+
+    def _ramps(self) -> list[Shape]:
+        """Return the rules about which faults can grow."""
+        faults = self._catalogue.faults
+        shape = form_shape(STEP_FORMS["fault"], {"ramp": self.own("ramp")})["properties"]["ramp"]
+        growing = [name for name, fault in faults.items() if fault.scalable]
+        still = [name for name in faults if name not in growing]
+        return [
+            {"if": having(fault={"enum": names}), "then": {"properties": {"ramp": one}}}
+            for names, one in ((growing, shape), (still, False))
+            if names
+        ]
 
     def _repeat(self, *, fault: bool = False) -> Shape:
         whole = self._form(RepeatForm)
