@@ -103,7 +103,7 @@ async def test_only_what_is_waited_for_is_ended_while_others_have_yet_to_begin()
             act("load", every_s=1, times=None, background=True),
             fault("cut", "load", hold_s=None),
             wait("w", "cut", for_s=2),
-            replace(back, needs=back.needs | {StepId("w")}),
+            replace(back, needs=back.needs | {StepId("w"), StepId("load")}),
             wait("last", "back", for_s=3),
         )
     )

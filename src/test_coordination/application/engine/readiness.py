@@ -123,7 +123,8 @@ class Standing:
             return []
         if not waiting:
             return endless
-        awaited = frozenset().union(*(step.needs | self._awaited(step) for step in waiting))
+        unmet = {need for step in waiting for need in step.needs if not self._is_satisfied(need)}
+        awaited = unmet.union(*map(self._awaited, waiting))
         return [step for step in endless if step in awaited]
 
     def _is_open_ended(self, step: PlannedStep) -> bool:
