@@ -58,6 +58,7 @@ DOCUMENT: Final[Mapping[str, str]] = {
     "too_deep": "Documents extend, or need, each other too many times over.",
     "too_large": "All that is extended is too large together.",
     "too_many": "There are too many entries.",
+    "too_many_expressions": "There are more expressions than can be checked in a short time.",
     "too_many_parents": "A document goes back to too many others.",
     "too_many_problems": "There are more mistakes than are told at once.",
     "two_kinds": "Two keys say what this is or does.",
