@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from support.engine_fakes import Hang
 from support.engine_lab import PROBE, Lab, document, start, until
 from support.virtual_time import since, virtual
 from test_coordination.application.engine.sweep import Swept
@@ -93,6 +94,30 @@ async def test_ctrl_c_ends_executions_in_order_and_says_goodbye() -> None:
     assert ended.outstanding == ()
     assert lab.kit.board.times("revert") == [5.0]
     assert await lab.workers.all() == []
+
+
+@virtual
+async def test_whoever_is_closed_beats_until_all_is_undone_and_is_not_taken_for_dead() -> None:
+    lab, closing = Lab(), anyio.CancelScope()
+    lab.kit.off.trouble("revert", Hang(seconds=40))
+
+    async def program() -> None:
+        with closing:
+            async with lab.coordinator() as coordinator:
+                await start(coordinator, CUT)
+                await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(program)
+        async with lab.coordinator():
+            await until(5)
+            closing.cancel()
+            await until(60)
+
+    ended = await lab.state(await lab.newest())
+    assert ended.verdict is Verdict.STOPPED
+    assert ended.taken_over == ""
+    assert lab.kit.off.tries["revert"] == 1
 
 
 @virtual

@@ -39,9 +39,10 @@ async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
     worker = world.machine.present(WorkerId(world.identities.new()))
     await world.workers.beat(worker, lease=LEASE)
     failure: BaseException | None = None
+    beating = anyio.CancelScope(shield=True)
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_keep_beating, world, worker)
+            group.start_soon(_keep_beating, world, worker, beating)
             try:
                 async with _at_work(world, group, worker.id) as coordinator:
                     yield coordinator
@@ -49,6 +50,8 @@ async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
                 raise
             except BaseException as error:  # noqa: BLE001  a task group would wrap it
                 failure = error
+            finally:
+                beating.cancel()
             group.cancel_scope.cancel()
         # CPython 3.11 traces no line here, after the group was cancelled: tests run it, unseen.
         if failure is not None:  # pragma: no cover
@@ -81,12 +84,17 @@ async def _at_work(world: World, group: TaskGroup, me: WorkerId) -> AsyncGenerat
             await executions.abort_all(reason=_CLOSED, by=_PROGRAM)
 
 
-async def _keep_beating(world: World, worker: Worker) -> None:
-    """Renew the lease of ``worker`` until this is cancelled, also after the store was away."""
-    while True:
-        await anyio.sleep(BEAT_EVERY.total_seconds())
-        with suppress(StoreUnavailableError):
-            await world.workers.beat(worker, lease=LEASE)
+async def _keep_beating(world: World, worker: Worker, beating: anyio.CancelScope) -> None:
+    """Renew the lease of ``worker`` until ``beating`` is cancelled, also after the store was away.
+
+    Nothing else ends it: while faults are still being undone at the end, whoever is silent would
+    be taken for dead, and the same faults would be undone by two workers at once.
+    """
+    with beating:
+        while True:
+            await anyio.sleep(BEAT_EVERY.total_seconds())
+            with suppress(StoreUnavailableError):
+                await world.workers.beat(worker, lease=LEASE)
 
 
 async def _keep_sweeping(sweeper: Sweeper) -> None:
