@@ -58,21 +58,22 @@ class Trading:
 
 
 @contextmanager
-def trading_system() -> Iterator[Trading]:
-    """Lend a hardened trading system of which everything runs."""
+def trading_system(*, build: str = "hardened") -> Iterator[Trading]:
+    """Lend a trading system of which everything runs."""
     with terminal() as lent:
-        offset, topology = _place(lent)
-        options = ("--topology", str(TOPOLOGY), "--port-offset", str(offset))
+        offset, topology = _place(lent, build)
+        place = ("--topology", str(TOPOLOGY), "--port-offset", str(offset))
+        options = (*place, "--var", f"build={build}")
         started = lent.run("services", "start", *options)
         assert started.status == 0, started
         yield Trading(terminal=lent, topology=topology, options=options)
 
 
-def _place(lent: Terminal) -> tuple[int, Topology]:
+def _place(lent: Terminal, build: str) -> tuple[int, Topology]:
     """Return an offset at which all ports are free, and the system there."""
     directory = systems.state_directory(lent.home, TOPOLOGY)
     for offset in random.sample(OFFSETS, len(OFFSETS)):
-        source = systems.Source(file=TOPOLOGY, port_offset=offset)
+        source = systems.Source(file=TOPOLOGY, variables={"build": build}, port_offset=offset)
         topology = systems.read_topology(source, directory=directory)
         if all(systems._is_free(address) for address in topology.addresses()):
             return offset, topology

@@ -43,11 +43,12 @@ def severities(scenario: Scenario) -> Iterator[Severity]:
 def test_a_shipped_scenario_fits_the_shipped_system_and_runs_as_it_is(path: Path) -> None:
     found = read(path)
 
+    assert isinstance(found, Scenario | Suite)
     assert found.name == path.stem
     assert found.title
     assert found.owner
     assert found.tags
-    assert not [each.name for each in _body(found).parameters if each.required]
+    assert not [each.name for each in found.parameters if each.required]
     if isinstance(found, Scenario):
         assert Severity.CRITICAL in severities(found)
 
