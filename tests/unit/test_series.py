@@ -135,6 +135,23 @@ def test_looking_at_a_long_series_again_costs_only_what_is_new() -> None:
     assert time.process_time() - started < 0.5
 
 
+def test_the_newest_sample_of_a_window_is_found_without_the_others() -> None:
+    made, long = series(1, 2, 3), series(*range(100_000))
+
+    began = time.process_time()
+    for _ in range(1_000):
+        long.newest(at(5))
+    took_s = time.process_time() - began
+
+    def newest(start: float | None, end: float | None) -> datetime | None:
+        found = made.newest(start if start is None else at(start), end if end is None else at(end))
+        return None if found is None else found.at
+
+    assert [newest(None, None), newest(0.5, 2), newest(2, None)] == [at(2), at(1), at(2)]
+    assert [newest(2.5, None), newest(None, 0), newest(1.5, 2)] == [None, None, None]
+    assert took_s < 0.1
+
+
 def test_what_is_not_a_number_counts_as_a_look_but_has_no_place_among_the_values() -> None:
     made = series(10, float("nan"), 20)
 

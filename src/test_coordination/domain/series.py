@@ -119,6 +119,14 @@ class Series:
         first, after = self._places((start, end))
         return self._samples[first:after]
 
+    def newest(self, start: datetime | None = None, end: datetime | None = None) -> Sample | None:
+        """Return the last sample that began at ``start`` or later, and before ``end``, if any.
+
+        However many there are, it takes no longer.
+        """
+        first, after = self._places((start, end))
+        return self._samples[after - 1] if after > first else None
+
     def figure(
         self, name: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> object:
@@ -143,10 +151,10 @@ class Series:
         return first, max(first, after)
 
     def _last(self, field: str, bounds: _Bounds) -> object:
-        first, after = self._places(bounds)
-        if first == after or self._samples[after - 1].missing:
+        newest = self.newest(*bounds)
+        if newest is None or newest.missing:
             return MISSING
-        return self._samples[after - 1].fields.get(field, MISSING)
+        return newest.fields.get(field, MISSING)
 
     def _window(self, bounds: _Bounds) -> _Window:
         window = self._windows.pop(bounds, None) or _Window()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -111,10 +111,10 @@ class Observations:
                 continue
             closed = self._closed_at(asked)
             if closed is None:
-                samples = self._series[asked.probe].between(origin, end)
-                if not samples:
+                newest = self._series[asked.probe].newest(origin, end)
+                if newest is None:
                     return None
-                looks.append(samples[-1].at)
+                looks.append(newest.at)
             elif self._is_complete(asked.probe, closed, now):
                 others.append(closed)
             else:
@@ -155,7 +155,10 @@ class Observations:
 
     def _gap(self, probe: ProbeName, start: datetime, end: datetime) -> Gap | None:
         longest, seen = self._planned[probe].every * GAP_INTERVALS_MAX, start
-        looks = [(each.at, each.took) for each in self._series[probe].between(end=end)]
+        series = self._series[probe]
+        if (before := series.newest(end=start)) is not None:
+            seen = max(seen, before.at + before.took)
+        looks = [(each.at, each.took) for each in series.between(start, end)]
         for at, took in (*looks, (end, timedelta(0))):
             if at - seen > longest:
                 return Gap(probe=probe, start=seen, length=at - seen)
@@ -175,8 +178,8 @@ class Observations:
 
     def _is_complete(self, probe: ProbeName, end: datetime, now: datetime) -> bool:
         """Tell whether no look can still be under way that was begun before ``end``."""
-        later: Sequence[Sample] = self._series[probe].between(end)
-        return bool(later) or now - end > self._planned[probe].timeout
+        later = self._series[probe].newest(end)
+        return later is not None or now - end > self._planned[probe].timeout
 
     def _value(self, name: str, window: Window) -> object:
         asked = self._asked(name)
