@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import asyncpg
 import pytest
-from redis.asyncio import Redis
 
 from support.echo_page import echo_page
 from support.engine_echo import CORE, EchoFault, Heard, traces
 from support.engine_fakes import Board
 from support.servers_directory import servers_directory
+from support.stores_contents import keys, tables
 from support.target_systems import free_port
 from test_coordination import Settings
 from test_coordination.adapters.rendering.render import FORMATS, render
@@ -118,38 +117,6 @@ async def ran(
                     report = await coordinator.generate_test_report(execution)
                     reports = [render(report, form) for form in FORMATS]
             yield ended, reports, asked, f"{urls.postgres} {urls.redis}"
-
-
-async def tables(url: str) -> dict[str, str]:
-    """Return all that is in each table of a database, as text."""
-    connection = await asyncpg.connect(url)
-    try:
-        named = await connection.fetch(
-            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-        )
-        return {
-            each["name"]: str(
-                await connection.fetch(
-                    f"SELECT t::text, row_to_json(t)::text FROM {each['name']} t"
-                )
-            )
-            for each in named
-        }
-    finally:
-        await connection.close()
-
-
-async def keys(url: str) -> dict[str, str]:
-    """Return what is at each key: streams and hashes are all that we write."""
-    found: dict[str, str] = {}
-    async with Redis.from_url(url) as redis:
-        async for key in redis.scan_iter():
-            if await redis.type(key) == b"stream":
-                found[str(key)] = str(await redis.xrange(key))
-            else:
-                found[str(key)] = str(await redis.hgetall(key))
-    return found
 
 
 async def test_no_table_no_key_and_no_report_has_the_secret_of_a_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,3 +79,27 @@ def never_reverted(log: Sequence[Entry]) -> set[StepId]:
     """Return the steps whose fault was armed and is not on record as gone."""
     armed = {e.event.step for e in log if isinstance(e.event, FaultArmed)}
     return armed - {e.event.step for e in log if isinstance(e.event, FaultReverted)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aftermath:
+    """What a coordinator that was just started found that was not known before it."""
+
+    swept: Sequence[Swept]
+    records: Sequence[ExecutionRecord]
+    logs: Mapping[ExecutionId, tuple[Entry, ...]]
+
+
+def aftermath(home: Path, *, known: Container[ExecutionId]) -> Aftermath:
+    """Start a coordinator in ``home``, and tell what it found but for the ``known`` executions."""
+
+    async def look() -> Aftermath:
+        with anyio.fail_after(PATIENCE_S):
+            async with open_coordinator(Settings(home=home)) as coordinator:
+                records = await coordinator.list_executions(limit=1000)
+                new = [record for record in records if record.id not in known]
+                reports = [await coordinator.generate_test_report(record.id) for record in new]
+                logs = {report.execution: report.log for report in reports}
+                return Aftermath(swept=coordinator.swept, records=new, logs=logs)
+
+    return anyio.run(look)

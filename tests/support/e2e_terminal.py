@@ -90,12 +90,16 @@ class Running:
         """Send it a signal."""
         self.process.send_signal(number)
 
-    def dies(self, *, after_s: float = 0) -> Said:
-        """Kill it unless it ends within ``after_s``; nothing that it could do about it."""
+    def dies(self, *signals: signal.Signals, after_s: float = 0) -> Said:
+        """End it unless it ends within ``after_s``: by ``signals``, one at once after the other.
+
+        Without any it is killed, and there is nothing that it could do about it.
+        """
         try:
             self.process.wait(after_s)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGKILL)
+            for number in signals or (signal.SIGKILL,):
+                self.process.send_signal(number)
         return self.ends()
 
 
