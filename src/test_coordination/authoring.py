@@ -130,13 +130,15 @@ class AuthorsDesk:
             if kind is not None
         ]
 
-    def document_type(self, text: str, *, file: str) -> DocumentType:
-        """See `Desk.document_type`."""
+    def headline(self, text: str) -> tuple[str, str]:
+        """See `Desk.headline`."""
+        kind, name = heading(text)
+        if kind is not None:
+            return kind.value, name or ""
         try:
-            first = next(iter(read(text, file=file)), "")
+            return next(((key, str(said)) for key, said in read(text, file="").items()), ("", ""))
         except InvalidDocumentError:
-            return DocumentType.DEFINITION
-        return DocumentType.TOPOLOGY if first == "topology" else DocumentType.DEFINITION
+            return "", ""
 
     def read(
         self, text: str, *, file: str, place: Path, topology: Topology | None = None

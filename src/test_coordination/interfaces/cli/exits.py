@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -67,8 +68,10 @@ def told() -> Iterator[None]:
         sys.exit(EXIT_INTERRUPTED)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except BrokenPipeError:  # nobody reads any more; click ends quietly then
-        raise
+    except BrokenPipeError:  # nobody reads any more: there is nobody to tell
+        # What is left in the buffer would be tried once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_COULD_NOT_RUN)
     except Exception:  # noqa: BLE001  the border of main: Python's own status 1 would say "broken"
         traceback.print_exc()
         click.echo("error: this is a bug of ours; please report it with the lines above", err=True)
@@ -81,7 +84,10 @@ def _like_ctrl_c(number: int, frame: object) -> None:
 
 
 def refuse(error: CoordinationError) -> NoReturn:
-    """Print what was refused, and end the program with the status that belongs to it."""
+    """Print what was refused, and end the program with the status that belongs to it.
+
+    Notes of the error say what to do on this command line.
+    """
     if isinstance(error, InvalidDocumentError):
         for problem in error.problems:
             click.echo(f"{problem} [{problem.code}]", err=True)
@@ -89,4 +95,6 @@ def refuse(error: CoordinationError) -> NoReturn:
         click.echo(f"{count} mistake{'s' if count != 1 else ''}; nothing was done", err=True)
         sys.exit(EXIT_INVALID)
     click.echo(f"error: {error} [{error.code}]", err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(note, err=True)
     sys.exit(EXIT_INVALID if isinstance(error, MISUSE) else EXIT_COULD_NOT_RUN)

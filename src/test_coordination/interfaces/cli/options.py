@@ -47,10 +47,11 @@ def choice(topology: Path | None, variables: tuple[str, ...], port_offset: int) 
 def pairs(texts: tuple[str, ...], *, option: str) -> Mapping[str, str]:
     """Return the NAME=VALUE pairs that ``option`` gave."""
     found: dict[str, str] = {}
-    for text in texts:
+    for number, text in enumerate(texts, start=1):
         name, separator, value = text.partition("=")
         if not separator or not name:
-            message = f"{text!r}: expected NAME=VALUE"
+            # What was given is not repeated: it may be a secret.
+            message = f"expected NAME=VALUE (it is number {number} of them that is not)"
             raise click.BadParameter(message, param_hint=option)
         found[name] = value
     return found

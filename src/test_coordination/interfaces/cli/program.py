@@ -139,8 +139,11 @@ class Desk(Protocol):
         """Return what `library` holds, by name; what is hidden by others of its name left out."""
         ...
 
-    def document_type(self, text: str, *, file: str) -> DocumentType:
-        """Return the language of a document, as its first key says."""
+    def headline(self, text: str) -> tuple[str, str]:
+        """Return the first key of a document, which is what it is, and its name.
+
+        Both are empty where it cannot be told, as in a file that is empty or broken.
+        """
         ...
 
     def read(

@@ -46,13 +46,19 @@ class PlainProgress:
             return
         since = entry.at - (state.started_at or entry.at)
         text = click.style(line.text, fg=COLOURS.get(line.mood))
-        click.echo(f"{_clock(since)}  {text}")
+        click.echo(f"{clock(since)}  {text}")
+
+
+def is_moving() -> bool:
+    """Tell whether standard output is a terminal that may be painted and drawn upon."""
+    dumb = os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and not dumb
 
 
 @contextmanager
 def progress(plan: Plan) -> Iterator[Progress]:
     """Lend the progress that fits where standard output goes."""
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
+    if is_moving():
         from test_coordination.interfaces.cli.moving import moving_progress  # noqa: PLC0415  rich is slow to import, and of no use in a pipe
 
         with moving_progress(plan) as moving:
@@ -69,6 +75,7 @@ def say_verdict(execution: Execution) -> None:
     click.echo(f"{click.style(word, fg=colour, bold=True)}  {execution.reason}")
 
 
-def _clock(since: timedelta) -> str:
+def clock(since: timedelta) -> str:
+    """Return the time since the start as minutes and seconds."""
     minutes, seconds = divmod(max(0.0, since.total_seconds()), 60)
     return f"{int(minutes):02d}:{seconds:04.1f}"

@@ -1,68 +1,116 @@
-"""Run a stored scenario from the command line: progress, Ctrl-C, verdict, reports."""
+"""Run a scenario from the command line: progress, Ctrl-C, verdict, reports."""
 
 from __future__ import annotations
 
 import getpass
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import anyio
 import click
 
 from test_coordination.application.coordinator import Coordinator
-from test_coordination.domain.errors import CoordinationError
+from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.ports import Library
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.values import ExecutionId, Value
-from test_coordination.interfaces.cli.exits import ENDING, EXIT_INTERRUPTED, EXIT_STATUS
+from test_coordination.domain.scenario import DocumentKind
+from test_coordination.domain.values import ExecutionId, ScenarioId, Value
+from test_coordination.interfaces.cli.dependencies import telling_of_dependencies
+from test_coordination.interfaces.cli.exits import EXIT_INTERRUPTED, EXIT_STATUS
+from test_coordination.interfaces.cli.interruptions import Interruptions, interruptible
+from test_coordination.interfaces.cli.layout import listed
 from test_coordination.interfaces.cli.program import Program
 from test_coordination.interfaces.cli.progress import progress, say_verdict
 
 FORMS: Final = {"html": "html", "json": "json", "junit": "xml", "markdown": "md"}
+RECENT: Final = 50
+"""Among how many executions the one that was just begun is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What somebody asked to be run."""
+    """What somebody asked to be run: a text, or what is ``stored``.
 
+    What it names is looked for in ``library`` first. Without a ``seed`` one is drawn.
+    """
+
+    kind: DocumentKind
     text: str
     file: str
+    library: Library
     parameters: Mapping[str, Value]
-
-
-@dataclass(slots=True, kw_only=True)
-class Interruptions:
-    """How often somebody pressed Ctrl-C."""
-
-    count: int = 0
+    stored: StoredScenario | None = None
+    seed: int | None = None
+    with_dependencies: bool = False
 
 
 async def run_order(coordinator: Coordinator, order: Order) -> tuple[ExecutionId, int]:
-    """Run ``order`` to its end; return the execution and the exit status that it earned."""
-    # What cannot be planned is not stored. What is run has its own plan: chance is drawn anew.
-    await coordinator.plan_scenario(order.text, order.parameters, file=order.file)
-    scenario = await coordinator.create_scenario(order.text, file=order.file)
-    execution = await coordinator.execute_scenario(
-        scenario, order.parameters, requested_by=getpass.getuser()
-    )
-    plan = (await coordinator.execution_record(execution)).plan
-    interruptions = Interruptions()
-    outcome: Execution | CoordinationError
-    async with anyio.create_task_group() as group:
-        group.start_soon(_listen, coordinator, execution, interruptions)
-        try:
-            outcome = await _shown(coordinator, execution, plan)
-        except CoordinationError as error:  # carried past the group, which would wrap it
-            outcome = error
-        group.cancel_scope.cancel()
-    if isinstance(outcome, CoordinationError):
-        raise outcome
+    """Run a scenario to its end; return the execution and the exit status that it earned.
+
+    Raises:
+        DependencyNotMetError: it depends on what has not run, and may not run that first.
+    """
+    scenario = await _stored(coordinator, order)
+    execution = await _begun(coordinator, order, scenario)
+    plan = await _plan(coordinator, execution)
+    _say_chances(plan)
+
+    async def shown() -> Execution:
+        return await _shown(coordinator, execution, plan)
+
+    async def abort() -> None:
+        await coordinator.abort_execution(execution, reason="interrupted", by=getpass.getuser())
+
+    outcome, interruptions = await interruptible(shown, abort)
     say_verdict(outcome)
     return execution, exit_status(outcome, interruptions)
+
+
+async def _stored(coordinator: Coordinator, order: Order) -> ScenarioId:
+    """Return the scenario once it is stored; nothing is if it cannot be run as it is ordered."""
+    if order.stored is not None:
+        return order.stored.id
+    plan = await coordinator.plan_scenario(
+        order.text,
+        order.parameters,
+        file=order.file,
+        library=order.library,
+        seed=order.seed or 0,
+    )
+    if not order.with_dependencies:
+        for standing in await coordinator.dependencies(plan):
+            if not standing.met:
+                raise standing.refusal(plan.scenario)
+    return await coordinator.create_scenario(order.text, file=order.file, library=order.library)
+
+
+async def _begun(coordinator: Coordinator, order: Order, scenario: ScenarioId) -> ExecutionId:
+    async with telling_of_dependencies(coordinator, scenario, wanted=order.with_dependencies):
+        return await coordinator.execute_scenario(
+            scenario,
+            order.parameters,
+            requested_by=getpass.getuser(),
+            seed=order.seed,
+            with_dependencies=order.with_dependencies,
+            library=order.library,
+        )
+
+
+async def _plan(coordinator: Coordinator, execution: ExecutionId) -> Plan:
+    """Return the plan by which an execution runs that was just begun."""
+    records = await coordinator.list_executions(limit=RECENT)
+    found = next((record.plan for record in records if record.id == execution), None)
+    assert found is not None, "it was begun a moment ago"
+    return found
+
+
+def _say_chances(plan: Plan) -> None:
+    if plan.choices:
+        chosen = listed(f"{choice.step}: {listed(choice.chosen)}" for choice in plan.choices)
+        click.echo(f"left to chance: {chosen} (--seed {plan.seed} chooses the same again)")
 
 
 async def _shown(coordinator: Coordinator, execution: ExecutionId, plan: Plan) -> Execution:
@@ -81,32 +129,6 @@ def exit_status(ended: Execution, interruptions: Interruptions) -> int:
     status = EXIT_STATUS[ended.verdict]
     interrupted = interruptions.count and not ended.outstanding
     return EXIT_INTERRUPTED if interrupted else status
-
-
-async def _listen(
-    coordinator: Coordinator, execution: ExecutionId, interruptions: Interruptions
-) -> None:
-    """Stop the execution at the first Ctrl-C; at the next ones say what is still going on."""
-    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-    with anyio.open_signal_receiver(signal.SIGINT, *ending) as signals:
-        async for _ in signals:
-            interruptions.count += 1
-            if interruptions.count == 1:
-                click.echo("stopping: every fault is being undone; please wait", err=True)
-                await _abort(coordinator, execution)
-            else:
-                click.echo(
-                    "still undoing; if you must leave, kill this process and run `tcoord undo`",
-                    err=True,
-                )
-
-
-async def _abort(coordinator: Coordinator, execution: ExecutionId) -> None:
-    try:
-        await coordinator.abort_execution(execution, reason="interrupted", by=getpass.getuser())
-    except CoordinationError as error:
-        # What keeps us from stopping it ends it as well; its faults are undone then.
-        click.echo(f"not stopped yet: {error}", err=True)
 
 
 def write_reports(

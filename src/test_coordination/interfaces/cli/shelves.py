@@ -217,7 +217,10 @@ async def _create(
         DocumentKind.SUITE: coordinator.create_suite,
     }
     before = await _newest(coordinator)
-    identity = await create[kind](source.text, file=source.file, library=library)
+    try:
+        identity = await create[kind](source.text, file=source.file, library=library)
+    except DefinitionKindError as error:
+        raise _other_kind(error) from None
     kept = await coordinator.stored_scenario(identity)
     if before.get(kept.name) == kept.version:
         return f"{kept.name} version {kept.version} is the same already"
@@ -254,7 +257,7 @@ async def _versions(
     """
     kept = await coordinator.scenario_versions(name)
     if kept[0].kind is not kind:
-        raise DefinitionKindError(name=name, kind=kept[0].kind, expected=kind)
+        raise _other_kind(DefinitionKindError(name=name, kind=kept[0].kind, expected=kind))
     return kept
 
 
@@ -341,6 +344,12 @@ def restore_command(ctx: click.Context, name: str) -> None:
 
     _stored(ctx, job)
     click.echo(f"{name} is not deprecated")
+
+
+def _other_kind(error: DefinitionKindError) -> DefinitionKindError:
+    """Return ``error`` with the commands that are about what was found."""
+    error.add_note(f"`tcoord {error.kind}s` is about {error.kind}s")
+    return error
 
 
 def _say(lines: Sequence[str]) -> None:

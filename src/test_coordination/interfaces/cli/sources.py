@@ -49,7 +49,7 @@ def is_file(what: str) -> bool:
 
 def is_path(what: str) -> bool:
     """Tell whether ``what`` looks like a path, whether there is such a file or not."""
-    return "/" in what or what.endswith(SUFFIXES)
+    return "/" in what or what.endswith(SUFFIXES) or what in {".", ".."}
 
 
 def from_words(what: str, desk: Desk) -> Source:

@@ -120,7 +120,7 @@ class _Checking:
 
     def _warnings(self, source: Source) -> tuple[Problem, ...]:
         """Return what could be better in a document that has no mistakes."""
-        if self.desk.document_type(source.text, file=source.file) is DocumentType.TOPOLOGY:
+        if self.desk.headline(source.text)[0] == DocumentType.TOPOLOGY:
             self.desk.check_topology(source.text, file=source.file, choice=self.chosen)
             return ()
         definition = self.desk.read(

@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 import click
 
+from test_coordination.domain.scenario import DocumentKind
 from test_coordination.domain.topology import Topology
 from test_coordination.interfaces.cli.commands.run import say_swept
 from test_coordination.interfaces.cli.exits import carried_out
@@ -44,7 +45,13 @@ def command(program: Program, build: str, folder: Path) -> None:
     hardened build holds (exit status 0), the fragile one loses orders (exit status 1).
     """
     scenario = program.shipped(SCENARIO)
-    order = Order(text=scenario.read_text(encoding="utf-8"), file=f"{scenario.name}", parameters={})
+    order = Order(
+        kind=DocumentKind.SCENARIO,
+        text=scenario.read_text(encoding="utf-8"),
+        file=scenario.name,
+        library=program.desk.beside(scenario.parent),
+        parameters={},
+    )
 
     async def job() -> int:
         async with (

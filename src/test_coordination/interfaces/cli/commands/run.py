@@ -1,4 +1,4 @@
-"""``tcoord run``: run a scenario to its end."""
+"""``tcoord run``: run a scenario or a suite to its end."""
 
 from __future__ import annotations
 
@@ -8,23 +8,45 @@ from pathlib import Path
 
 import click
 
+from test_coordination.application.coordinator import Coordinator
+from test_coordination.application.dependencies import DependencyNotMetError
 from test_coordination.application.engine.sweep import Swept
 from test_coordination.application.world import NoTopologyError
-from test_coordination.interfaces.cli.exits import carried_out, refuse
-from test_coordination.interfaces.cli.options import FILE, choice, pairs, system_options
+from test_coordination.domain.scenario import DocumentKind
+from test_coordination.domain.values import ExecutionId
+from test_coordination.interfaces.cli.exits import carried_out
+from test_coordination.interfaces.cli.options import choice, examples, pairs, system_options
+from test_coordination.interfaces.cli.ordering import Terms, named_order, order_of
 from test_coordination.interfaces.cli.program import Program
 from test_coordination.interfaces.cli.running import FORMS, Order, run_order, write_reports
+from test_coordination.interfaces.cli.sources import existing, is_file
+from test_coordination.interfaces.cli.suite_running import run_suite
 
 
-@click.command("run")
-@click.argument("scenario", type=FILE)
+@click.command(
+    "run",
+    epilog=examples(
+        "tcoord run restart.yaml --topology shop.yaml --set outage=30s",
+        "tcoord run exchange-restart-under-load@3 --format junit --format html",
+        "tcoord run checkout.yaml --set token=env:SHOP_TOKEN --with-dependencies",
+    ),
+)
+@click.argument("what", metavar="FILE|NAME[@VERSION]")
 @system_options
 @click.option(
     "--set",
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Give a parameter of the scenario a value; may be repeated.",
+    help="Give a parameter a value; may be repeated. A secret is given as env:NAME or file:PATH.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="What is left to chance is drawn from this; drawn itself if left out.",
+)
+@click.option(
+    "--with-dependencies", is_flag=True, help="Run what it depends on first, where need be."
 )
 @click.option(
     "--report",
@@ -32,7 +54,7 @@ from test_coordination.interfaces.cli.running import FORMS, Order, run_order, wr
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("reports"),
     show_default=True,
-    help="The folder that the report is written to.",
+    help="The folder that reports are written to.",
 )
 @click.option(
     "--format",
@@ -41,43 +63,63 @@ from test_coordination.interfaces.cli.running import FORMS, Order, run_order, wr
     multiple=True,
     default=("html",),
     show_default=True,
-    help="The form of the report; may be repeated.",
+    help="The form of a report; may be repeated.",
 )
 @click.pass_obj
 def command(
     program: Program,
-    scenario: Path,
+    *,
+    what: str,
     topology: Path | None,
     variables: tuple[str, ...],
     port_offset: int,
     parameters: tuple[str, ...],
+    seed: int | None,
+    with_dependencies: bool,
     folder: Path,
     forms: tuple[str, ...],
 ) -> None:
-    """Run SCENARIO to its end, and leave a report.
+    """Run a scenario or a suite to its end, and leave a report of each execution.
 
-    The services must run already: see `tcoord services start`. Ctrl-C stops the execution and
-    undoes its faults first.
+    The services must run already: see `tcoord services start`. What a FILE extends or runs is
+    looked for beside it first; a NAME in this folder, in those of TCOORD_LIBRARY, in the store,
+    and among what is shipped. Ctrl-C stops what runs, and undoes its faults first. The exit
+    status is that of the gravest verdict.
     """
-    order = Order(
-        text=scenario.read_text(encoding="utf-8", errors="surrogateescape"),
-        file=str(scenario),
+    terms = Terms(
         parameters=pairs(parameters, option="--set"),
+        seed=seed,
+        with_dependencies=with_dependencies,
     )
+    order = order_of(existing(what), program.desk, terms) if is_file(what) else None
 
     async def job() -> int:
         system = program.topology(choice(topology, variables, port_offset))
         if system is None:
-            refuse(NoTopologyError(doing=f"running {scenario}"))
+            raise NoTopologyError(doing=f"running {what}")
         async with program.coordinator(system) as coordinator:
             say_swept(coordinator.swept)
-            execution, status = await run_order(coordinator, order)
-            report = await coordinator.generate_test_report(execution)
-        for path in write_reports(program, report, folder=folder, forms=forms):
-            click.echo(f"report: {path}")
+            wanted = order or await named_order(what, coordinator, desk=program.desk, terms=terms)
+            executions, status = await _run(coordinator, wanted)
+            reports = [await coordinator.generate_test_report(each) for each in executions]
+        for report in reports:
+            for path in write_reports(program, report, folder=folder, forms=forms):
+                click.echo(f"report: {path}")
         return status
 
     sys.exit(carried_out(job))
+
+
+async def _run(coordinator: Coordinator, order: Order) -> tuple[Sequence[ExecutionId], int]:
+    if order.kind is DocumentKind.SUITE:
+        return await run_suite(coordinator, order)
+    try:
+        execution, status = await run_order(coordinator, order)
+    except DependencyNotMetError as error:
+        if not order.with_dependencies:
+            error.add_note(f"--with-dependencies runs {error.dependency!r} first")
+        raise
+    return [execution], status
 
 
 def say_swept(swept: Sequence[Swept]) -> None:
