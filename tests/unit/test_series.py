@@ -75,7 +75,7 @@ def test_a_window_stops_short_of_its_end() -> None:
     assert [sample.at for sample in made.between(at(1), at(3))] == [at(1), at(2)]
 
 
-@pytest.mark.parametrize("name", ["last.ms", "p95_ms", "rate"])
+@pytest.mark.parametrize("name", ["last.ms", "p95_ms", "rate", "missing"])
 def test_a_window_that_ends_before_it_starts_is_empty(name: str) -> None:
     made = series(1, 2, 3)
 

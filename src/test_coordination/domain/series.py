@@ -137,7 +137,8 @@ class Series:
         if name == "count":
             return window.samples - window.missing
         if name == "missing":
-            return window.missing
+            # That no look failed where there was none would be true of nothing.
+            return window.missing if window.samples else MISSING
         if name == "rate":
             return window.rate()
         figure = _FIGURES[name.removesuffix(self._suffix)]
