@@ -239,12 +239,32 @@ async def test_a_critical_condition_that_was_true_throughout_holds() -> None:
     assert ended.verdict is Verdict.HELD
 
 
-@virtual
-async def test_a_critical_condition_that_could_not_be_seen_at_the_end_is_inconclusive() -> None:
-    ended = await watched("critical", [(0, GOOD), (8, MISSING), (10.5, GOOD)])
+UNSEEN: list[Sequence[tuple[float, Reading]]] = [
+    [(0, GOOD), (8, MISSING), (10.5, GOOD)],
+    [(0, GOOD), (3, MISSING), (4.5, GOOD)],
+]
 
-    assert during(ended) == [Finding.INCONCLUSIVE]
-    assert ended.verdict is Verdict.INCONCLUSIVE
+
+@pytest.mark.parametrize("script", UNSEEN)
+def test_a_critical_condition_that_could_not_be_seen_for_a_while_is_inconclusive(
+    script: Sequence[tuple[float, Reading]],
+) -> None:
+    @virtual
+    async def story() -> None:
+        ended = await watched("critical", script)
+
+        assert during(ended) == [Finding.INCONCLUSIVE]
+        assert ended.validations[1].reason.endswith(", so it could not be judged")
+        assert ended.verdict is Verdict.INCONCLUSIVE
+
+    story()
+
+
+@virtual
+async def test_a_critical_condition_that_was_broken_is_so_though_it_was_also_not_seen() -> None:
+    ended = await watched("critical", [(0, GOOD), (3, MISSING), (5, BAD), (6, GOOD)])
+
+    assert during(ended) == [Finding.BROKEN]
 
 
 @virtual

@@ -185,8 +185,9 @@ class Watch:
     """One condition of the steady state, watched while the steps run.
 
     Leaving it and coming back are recorded. It is judged at the end if its severity is
-    critical: then one moment outside breaks it. Looking never waits for the log, or a moment
-    outside could pass unseen while the log is slow.
+    critical: then one moment outside breaks it, and one at which a value was missing leaves it
+    inconclusive. Looking never waits for the log, or a moment outside could pass unseen while the
+    log is slow.
     """
 
     def __init__(self, bench: Bench, check: PlannedCheck, recorder: Recorder) -> None:
@@ -195,6 +196,7 @@ class Watch:
         self._recorder = recorder
         self._began = bench.clock.now()
         self._worst: Look | None = None
+        self._missed: Look | None = None
         self._last: Look | None = None
         self._program = bench.program(check)
         self._untold: list[Event] = []
@@ -226,6 +228,8 @@ class Watch:
         self._last = look
         if look.truth is False and self._worst is None:
             self._worst = look
+        if look.truth is None and self._missed is None:
+            self._missed = look
         if look.truth is not True and inside:
             self._note(SteadyStateLeft(check=self._check.id, observed=observed))
         elif look.truth is True and not inside:
@@ -247,12 +251,12 @@ class Watch:
         await self._recorder.record(*self._taken())
         if self._check.severity is not Severity.CRITICAL:
             return
-        trial = Trial(check=self._check, origin=self._began, last=self._worst or self._last)
-        seen_true = self._last is not None and self._last.truth is True
+        told = self._worst or self._missed or self._last
+        trial = Trial(check=self._check, origin=self._began, last=told)
         finding = Finding.INCONCLUSIVE
         if self._worst is not None:
             finding = Finding.BROKEN
-        elif seen_true:
+        elif told is not None and self._missed is None:
             finding = Finding.HELD
         now = self._bench.clock.now()
         validation = trial.validation(finding, now, phase=Phase.DURING, step=None)
