@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from support.engine_echo import CANARY, EchoFault, Heard, echo, echoing, traces
-from support.engine_lab import Lab, start
+from support.engine_lab import Lab, start, until
 from support.engine_stores import WatchedLiveView
 from support.virtual_time import virtual
 from test_coordination.adapters.codec import encode
@@ -55,6 +55,20 @@ steps:
     hold: 4s
     on_error: ignore
     with: {key: "${{ parameters.token }}"}
+"""
+ROTATED = """
+scenario: rotated
+version: 1
+parameters: {token: {type: secret, default: "env:TOKEN"}}
+steps:
+  - id: off
+    background: true
+    fault: switch.off
+    target: shop
+    hold: 9s
+    with: {key: "${{ parameters.token }}"}
+  - {id: w, wait: 5s}
+  - {id: act, action: note, with: {key: "${{ parameters.token }}"}}
 """
 MARK = placeholder("env:TOKEN")
 
@@ -156,6 +170,21 @@ async def test_a_fault_is_undone_by_another_process_with_the_secret_that_it_had(
     assert isinstance(events[-1], FaultReverted)
     armed = next(event for event in events if isinstance(event, FaultArmed))
     assert "⟦secret in json-ascii env:TOKEN⟧" in armed.receipt
+
+
+@virtual
+async def test_a_fault_is_undone_with_the_secret_that_it_was_armed_with_and_no_newer_one() -> None:
+    heard = Heard()
+    made = lab(heard)
+    async with made.coordinator() as coordinator:
+        execution = await start(coordinator, ROTATED)
+        await until(3)
+        made.variables["TOKEN"] = "another secret"
+        state = await coordinator.execution_result(execution)
+
+    assert state.verdict is Verdict.INCONCLUSIVE
+    assert heard.at("revert") == {CANARY}
+    assert heard.at("run") == {"another secret"}
 
 
 @virtual

@@ -106,7 +106,7 @@ async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
         yield
     finally:
         with anyio.CancelScope(shield=True):
-            await undo(charge.fault, armed, record, vault=vault)
+            await undo(charge.fault, armed, record, receipt=lambda: receipt)
 
 
 async def _inject(charge: Charge, receipt: Receipt, record: Record) -> None:
@@ -120,13 +120,16 @@ async def _inject(charge: Charge, receipt: Receipt, record: Record) -> None:
     await record(FaultInjected(step=charge.step, evidence=evidence))
 
 
-async def undo(fault: Fault, armed: FaultArmed, record: Record, *, vault: Vault) -> bool:
+async def undo(
+    fault: Fault, armed: FaultArmed, record: Record, *, receipt: Callable[[], Receipt]
+) -> bool:
     """Revert what ``armed`` may have put in force; tell whether it is proven to be gone.
 
-    What happened is recorded either way. The target is put back before anything is written,
-    so a store that is away delays the record and never the undo.
+    ``receipt`` returns the one of ``armed`` with its secrets. What happened is recorded either
+    way. The target is put back before anything is written, so a store that is away delays the
+    record and never the undo.
     """
-    outcome = await _reverted(fault, armed.receipt, vault)
+    outcome = await _reverted(fault, receipt)
     if isinstance(outcome, CoordinationError):
         reason, code = str(outcome), outcome.code
         await record(FaultRevertFailed(step=armed.step, reason=reason, code=code))
@@ -135,13 +138,13 @@ async def undo(fault: Fault, armed: FaultArmed, record: Record, *, vault: Vault)
     return True
 
 
-async def _reverted(fault: Fault, sealed: Receipt, vault: Vault) -> Facts | CoordinationError:
+async def _reverted(fault: Fault, receipt: Callable[[], Receipt]) -> Facts | CoordinationError:
     """Return what shows that the fault is gone, or why that could not be shown in time."""
     failure: CoordinationError = UndoTimeoutError(limit_s=UNDO_LIMIT.total_seconds())
     with anyio.move_on_after(UNDO_LIMIT.total_seconds()):
         while True:
             try:
-                return await fault.revert(vault.unseal(sealed))
+                return await fault.revert(receipt())
             except CoordinationError as error:
                 failure = error
                 await anyio.sleep(_RETRY_S)

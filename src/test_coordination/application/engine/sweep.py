@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
@@ -142,4 +143,5 @@ class Sweeper:
         armed = FaultArmed(
             step=state.step, fault=state.fault, service=state.service, receipt=state.receipt
         )
-        await undo(fault, armed, recorder.record, vault=vault)
+        unsealed = partial(vault.unseal, state.receipt)
+        await undo(fault, armed, recorder.record, receipt=unsealed)
