@@ -118,6 +118,32 @@ def test_a_mistake_that_two_documents_make_together_is_told_where_the_last_one_s
     assert [str(each.mark) for each in refused.value.problems] == ["main.yaml:6:22"]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("2m", "more than 'max' (1m), inherited from base.yaml:4; keep to that"),
+        ("10ms", "less than 'min' (1s), inherited from base.yaml:4; keep to that"),
+        ("{default: 2m, max: 30s}", "more than 'max' (30s); correct one of the two"),
+    ],
+)
+def test_a_default_beyond_an_inherited_bound_is_told_with_the_place_of_the_bound(
+    given: str, said: str
+) -> None:
+    base = """\
+        template: base
+        version: 1
+        parameters:
+          outage: {type: duration, default: 5s, min: 1s, max: 1m}
+    """
+    child = f"extends: base\nparameters: {{outage: {given}}}\n"
+
+    with pytest.raises(InvalidDocumentError) as refused:
+        read(calm("main", head=child), base)
+
+    (problem,) = refused.value.problems
+    assert problem.text.endswith(said)
+
+
 def test_an_id_that_a_parent_has_taken_elsewhere_is_told_with_its_file() -> None:
     with pytest.raises(InvalidDocumentError) as refused:
         read(f"{dedent(CHILD)}preconditions: [{{id: back, expect: 1 < 2}}]\n", TEMPLATE)

@@ -318,11 +318,18 @@ class _Declaration:
         low, high = bounds
         text = f"'default' is {self._shown(value)}, which is"
         if low is not None and value < low:  # type: ignore[operator]  # both are of one ordered type
-            text += f" less than 'min' ({self._shown(low)}); correct one of the two"
+            text += f" less than 'min' ({self._shown(low)}){self._mending(at, 'min')}"
             self._document.refuse(at, "bad_default", text)
         if high is not None and value > high:  # type: ignore[operator]  # both are of one ordered type
-            text += f" more than 'max' ({self._shown(high)}); correct one of the two"
+            text += f" more than 'max' ({self._shown(high)}){self._mending(at, 'max')}"
             self._document.refuse(at, "bad_default", text)
+
+    def _mending(self, at: Location, bound: str) -> str:
+        """Return what to do about a value beyond ``bound``, which may be of another document."""
+        limit = self._document.mark((*self._location, bound))
+        if limit.file == self._document.mark(at).file:
+            return "; correct one of the two"
+        return f", inherited from {limit.file}:{limit.line}; keep to that"
 
     def _check_values(self, at: Location, value: Value, values: tuple[Value, ...]) -> None:
         if values and value not in values:
