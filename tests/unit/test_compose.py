@@ -373,7 +373,7 @@ def test_what_is_no_list_of_entries_is_left_for_the_decoder_to_refuse() -> None:
 
 
 def test_long_lists_are_merged_in_time_that_grows_with_them() -> None:
-    count = 20_000
+    count = 10_000
     base = ", ".join(f"{{id: a{n}}}" for n in range(count))
     patch = ", ".join(f"{{id: b{n}, before: a{n}}}" for n in range(count // 4))
     root = f"template: base\nversion: 1\nsteps: [{base}]\n"

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar
+from heapq import nlargest, nsmallest
+from operator import eq
+from typing import ClassVar, Final
+
+COMPARED_MAX: Final = 50
+"""With how many names an unknown one is compared closely, without a look for the likeliest."""
+CLOSELY: Final = 400
+"""How many characters are compared closely where there are more names."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,16 +42,36 @@ class Problem:
         return f"{self.mark}: {self.text}"
 
 
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the name that ``name`` was most likely meant to be; None if nothing is like it.
+
+    Of many names only those are compared closely that have most characters in the same places,
+    counted from either end: to compare a thousand long ones would take half a second.
+    """
+    if not name:
+        return None
+    close = known if len(known) <= COMPARED_MAX else _likeliest(name, known)
+    return next(iter(get_close_matches(name, close, n=1)), None)
+
+
+def _likeliest(name: str, known: Collection[str]) -> Sequence[str]:
+    backwards = name[::-1]
+
+    def alike(other: str) -> int:
+        return [*map(eq, name, other), *map(eq, backwards, other[::-1])].count(True)
+
+    longest = max(map(len, known))
+    return nlargest(max(CLOSELY // longest, 1), sorted(known), key=alike)
+
+
 def suggestion(name: str, known: Sequence[str] | frozenset[str], *, most: int = 12) -> str:
     """Return the hint that ends a sentence about an unknown ``name``."""
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    names = sorted(known)
-    if not names:
+    if near := nearest(name, known):
+        return f"did you mean {near!r}?"
+    if not known:
         return "there are none"
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"known: {', '.join(names[:most])}{rest}"
+    rest = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"known: {', '.join(nsmallest(most, known))}{rest}"
 
 
 @dataclass(eq=False, kw_only=True)

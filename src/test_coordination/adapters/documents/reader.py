@@ -26,7 +26,7 @@ from test_coordination.domain.errors import InvalidDocumentError, Mark, Problem
 
 BYTES_MAX: Final = 1024 * 1024
 DEPTH_MAX: Final = 64
-NODES_MAX: Final = 100_000
+NODES_MAX: Final = 50_000
 ALIASES_MAX: Final = 64
 PROBLEMS_MAX: Final = 100
 EXCERPT: Final = 60

@@ -17,6 +17,9 @@ from test_coordination.domain.expressions import Expression, Kind, Names
 from test_coordination.domain.names import each_names
 from test_coordination.domain.steps import ForEach, Moment, Parameters, Text
 
+AXES_MAX: Final = 64
+"""In how many ways the names of what steps are copied for may be put together."""
+
 REFUSED: Final = timedelta(seconds=1)
 """What stands for a duration that was refused; the document is, too."""
 
@@ -28,6 +31,13 @@ class Conditions:
 
     def __init__(self) -> None:
         self._found: dict[frozenset[tuple[str, Kind]], list[Expression]] = {}
+        self._axes: set[frozenset[str]] = set()
+
+    def copied(self, own: Names) -> bool:
+        """Note the names of copies; tell whether there are just now more kinds than allowed."""
+        before = len(self._axes)
+        self._axes.add(frozenset(own))
+        return before == AXES_MAX < len(self._axes)
 
     def add(self, condition: Expression, own: Names) -> None:
         """Keep a condition for later; ``own`` are the names that it alone may use."""
@@ -66,7 +76,12 @@ class Reading:
         if for_each is None:
             return self
         known = each_names(for_each)
-        return replace(self, names={**self.names, **known}, own={**self.own, **known})
+        own = {**self.own, **known}
+        if self.conditions.copied(own):
+            text = f"the names under 'for_each' are put together in more than {AXES_MAX} ways; "
+            self.document.refuse_at(for_each.mark, "too_many", f"{text}use the same names again")
+            self.document.settle()
+        return replace(self, names={**self.names, **known}, own=own)
 
     def moment(self, location: Location, text: str | None) -> Moment | None:
         """Return the duration at ``location``; None where there is none, or it was refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.words import shown
@@ -21,6 +21,11 @@ from test_coordination.domain.expressions import (
 from test_coordination.domain.names import word
 from test_coordination.domain.steps import Moment, Text
 from test_coordination.domain.values import DURATION_EXPECTED, parse_duration
+
+EXPRESSIONS_MAX: Final = 3_000
+"""How many expressions a document may hold, counting what aliases repeat."""
+CHARACTERS_MAX: Final = 96 * 1024
+"""How long all the expressions of a document may be together."""
 
 # Names with a dash, as people write them at first; strings are stepped over.
 _GROUP: Final = r"(?<![\w.])(?P<path>(?:services|links|snapshots|steps)(?:\.\w+)*)"
@@ -46,6 +51,8 @@ class Texts:
         self._document = document
         self._expressions = expressions
         self._secrets = frozenset(secrets or ())
+        self._expressions_left = EXPRESSIONS_MAX
+        self._characters_left = CHARACTERS_MAX
 
     def text(
         self, location: Location, text: str, names: Names, *, kind: Kind, discreet: bool = False
@@ -54,6 +61,9 @@ class Texts:
 
         Where the text is ``discreet`` it may hold a secret, alone or inside it.
         """
+        opened = text.count("${{")
+        if opened > self._expressions_left or (opened and len(text) > self._characters_left):
+            self._refuse_many(self._document.mark(location))
         try:
             found = parse_text(text, self._document.mark(location))
         except InvalidExpressionError as error:
@@ -135,6 +145,10 @@ class Texts:
     def _check(
         self, expression: Expression, names: Names, kind: Kind, *, live: bool = True
     ) -> None:
+        self._expressions_left -= 1
+        self._characters_left -= len(expression.text)
+        if self._expressions_left < 0 or self._characters_left < 0:
+            self._refuse_many(expression.mark)
         if (problem := _dashed(expression, _QUOTED)) is not None:
             self._document.add(problem)
             return
@@ -149,6 +163,18 @@ class Texts:
             return
         for name in sorted(program.names & self._secrets):
             self._refuse_secret(expression, name)
+
+    def _refuse_many(self, mark: Mark) -> NoReturn:
+        """Stop: what follows would take longer to check than anybody waits.
+
+        Raises:
+            InvalidDocumentError: always.
+        """
+        text = f"there are more than {EXPRESSIONS_MAX} expressions, or more than {CHARACTERS_MAX} "
+        text += "characters in them, counting what aliases repeat; split the document"
+        self._document.refuse_at(mark, "too_many_expressions", text)
+        self._document.settle()
+        raise AssertionError("a document with a mistake does not settle")
 
     def _refuse_secret(self, expression: Expression, name: str) -> None:
         text = f"{name} is a secret: it may be used only in the parameters of faults, actions and "

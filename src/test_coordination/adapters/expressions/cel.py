@@ -29,6 +29,7 @@ from test_coordination.domain.expressions import (
 from test_coordination.domain.values import Value
 
 PROGRAMS_KEPT: Final = 1_024
+REFUSALS_KEPT: Final = 64
 
 _ERROR: Final = cel.Type.ERROR
 _NO_VALUE: Final = "UNKNOWN: No value with name "
@@ -144,7 +145,7 @@ class CelExpressions:
     def __init__(self) -> None:
         self._last: _Scope | None = None
         self._code = lru_cache(PROGRAMS_KEPT)(_compiled)
-        self._refusal = lru_cache(PROGRAMS_KEPT)(_refused)
+        self._refusal = lru_cache(REFUSALS_KEPT)(_compiled)
 
     def compile(self, expression: Expression, names: Names, *, expected: Kind) -> CelProgram:
         """Return ``expression`` ready to be evaluated, given that ``names`` will be known.
@@ -157,10 +158,13 @@ class CelExpressions:
                 give the ``expected`` kind, or could take too long.
         """
         text = expression.text
-        code = self._code(text, self._narrowed(text, names), expected)
-        if code is None:
-            # What is refused is told with all the names that could have been meant.
-            raise self._refusal(text, self._scoped(names), expected).about(expression)
+        scope = self._scoped(names) if has_methods(text) else _narrowed(text, names)
+        code = self._code(text, scope, expected)
+        if isinstance(code, Refusal) and code.code == "expression.unknown_name":
+            # It is told with all the names that could have been meant.
+            code = self._refusal(text, self._scoped(names), expected)
+        if isinstance(code, Refusal):
+            raise code.about(expression)
         return CelProgram(expression=expression, expected=expected, code=code)
 
     def _scoped(self, names: Names) -> _Scope:
@@ -168,13 +172,6 @@ class CelExpressions:
         if self._last is None or self._last.names is not names:
             self._last = _Scope(names=names, items=frozenset(names.items()))
         return self._last
-
-    def _narrowed(self, text: str, names: Names) -> _Scope:
-        """Return what of ``names`` counts for ``text``, so that other scenarios share its code."""
-        if has_methods(text):
-            return self._scoped(names)
-        items = ((path, kind) for path in dotted(text) if (kind := names.get(path)) is not None)
-        return _Scope(names=names, items=frozenset(items))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,21 +182,17 @@ class _Scope:
     items: frozenset[tuple[str, Kind]]
 
 
-def _compiled(text: str, scope: _Scope, expected: Kind) -> Code | None:
-    """Return the code of ``text``; None if it is refused."""
+def _narrowed(text: str, names: Names) -> _Scope:
+    """Return what of ``names`` counts for ``text``, so that other scenarios share its code."""
+    counts = {path: kind for path in dotted(text) if (kind := names.get(path)) is not None}
+    return _Scope(names=counts, items=frozenset(counts.items()))
+
+
+def _compiled(text: str, scope: _Scope, expected: Kind) -> Code | Refusal:
     try:
         return code_of(text, scope.names, expected)
-    except RefusedError:
-        return None
-
-
-def _refused(text: str, scope: _Scope, expected: Kind) -> Refusal:
-    """Return why ``text`` is refused."""
-    try:
-        code_of(text, scope.names, expected)
     except RefusedError as error:
         return error.refusal
-    raise AssertionError("what counts for an expression does not hang on other names")
 
 
 _CAUSES: Final = {

@@ -23,6 +23,8 @@ from test_coordination.domain.expressions import Kind, Names
 
 ENVIRONMENTS_KEPT: Final = 256
 PATHS_KEPT: Final = 1_024
+PARTS_MAX: Final = 32
+"""How long a dotted path may be; CEL parses no longer ones."""
 
 # Each comparison, and how it reads from the other side.
 MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -125,12 +127,15 @@ def _spoken(windowed: Windowed, names: Names) -> Names:
 def dotted(text: str) -> tuple[str, ...]:
     """Return each dotted path in ``text``, and each that it begins with, once."""
     found: list[str] = []
-    path = before = ""
+    path, before, parts = "", "", 0
     for token in tokens(text):
         if token.sort is Sort.WORD:
             word = token.text.strip("`")
-            path = f"{path}.{word}" if path and before == "." else word
-            found.append(path)
+            is_inner = bool(path) and before == "."
+            parts = parts + 1 if is_inner else 1
+            if parts <= PARTS_MAX:
+                path = f"{path}.{word}" if is_inner else word
+                found.append(path)
         elif token.text != ".":
             path = ""
         before = token.text

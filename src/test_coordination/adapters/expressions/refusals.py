@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 
 from test_coordination.adapters.expressions.functions import FUNCTIONS as CUSTOM
 from test_coordination.adapters.expressions.mixing import COMPARISONS, is_mixed
-from test_coordination.domain.errors import Mark, Problem, suggestion
+from test_coordination.domain.errors import Mark, Problem, nearest, suggestion
 from test_coordination.domain.expressions import Expression, InvalidExpressionError, Names
 
 
@@ -232,15 +232,21 @@ def _nearest(name: str, known: frozenset[str]) -> str | None:
     """
     if complete := [other for other in known if other.endswith(f".{name}")]:
         return min(complete)
-    candidates = [other.split(".") for other in sorted(known)]
+    candidates = _taken_apart(known)
     for place, part in enumerate(name.split(".")):
         parts = {other[place] for other in candidates if len(other) > place}
-        near = [part] if part in parts else get_close_matches(part, parts, n=1)
-        if not near:
+        near = part if part in parts else nearest(part, parts)
+        if near is None:
             whole = (other for other in candidates if len(other) == place > 0)
             return next(map(".".join, whole), None)
-        candidates = [other for other in candidates if other[place : place + 1] == near]
+        candidates = [other for other in candidates if other[place : place + 1] == [near]]
     return ".".join(candidates[0])
+
+
+@lru_cache(2)
+def _taken_apart(known: frozenset[str]) -> list[list[str]]:
+    """Return the parts of each name, in order; a scenario's mistakes all come with the same."""
+    return [name.split(".") for name in sorted(known)]
 
 
 def _split_types(types: str) -> list[str]:

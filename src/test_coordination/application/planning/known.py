@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from test_coordination.application.capabilities import Catalogue
-from test_coordination.application.planning.settle import Settler
+from test_coordination.application.planning.settle import Allowance, Settler
 from test_coordination.application.ports import Expressions
 from test_coordination.domain.expressions import Fact, Kind
 from test_coordination.domain.names import (
@@ -43,6 +43,7 @@ def settler_of(
     topology: Topology,
     environment: Mapping[str, str],
     seed: int,
+    allowance: Allowance,
 ) -> Settler:
     """Return what settles ``scenario`` with a value for each of its parameters.
 
@@ -53,6 +54,8 @@ def settler_of(
     live = live_names(scenario, shapes(scenario, catalogue), results(catalogue))
     values: dict[str, Fact] = {"execution.scenario": scenario.name, "execution.seed": seed}
     return Settler(
+        mark=scenario.mark,
+        allowance=allowance,
         catalogue=catalogue,
         expressions=expressions,
         topology=topology,

@@ -14,12 +14,12 @@ from test_coordination.application.planning.checks import planned_check, stop_ru
 from test_coordination.application.planning.claims import claims, refuse_excess
 from test_coordination.application.planning.digest import digest
 from test_coordination.application.planning.known import settler_of
-from test_coordination.application.planning.settle import TIME_MIN, Settler, plain
+from test_coordination.application.planning.settle import TIME_MIN, Allowance, Settler, plain
 from test_coordination.application.planning.stages import dependencies, probes, stages
 from test_coordination.application.planning.steps import Planner
 from test_coordination.application.ports import Expressions
 from test_coordination.domain.arguments import bind
-from test_coordination.domain.errors import InvalidDocumentError, Mark, Problem, suggestion
+from test_coordination.domain.errors import InvalidDocumentError, Mark, suggestion
 from test_coordination.domain.parameters import ParameterType
 from test_coordination.domain.plan import (
     Plan,
@@ -75,6 +75,7 @@ class _Budget:
 
     steps: int = COPIES_MAX
     plans: int = COPIES_MAX
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,7 @@ class _Course:
             topology=resolver.topology,
             environment=resolver.environment,
             seed=seed,
+            allowance=self.budget.allowance,
         )
         longest = TIMEOUT_DEFAULT if scenario.timeout is None else scenario.timeout
         timeout = settler.moment(longest, scenario.mark, least=TIME_MIN, most=HOLD_MAX)
@@ -122,10 +124,7 @@ class _Course:
             choices=tuple(planner.choices),
             seed=seed,
         )
-        if settler.problems:
-            raise InvalidDocumentError(
-                problems=tuple(sorted(dict.fromkeys(settler.problems), key=_place))
-            )
+        settler.settle()
         return replace(found, digest=digest(found))
 
     def nested(self, step: ScenarioStep, settler: Settler, *, seed: int) -> ScenarioWork | None:
@@ -203,7 +202,3 @@ def _handed(step: ScenarioStep, found: Scenario, settler: Settler) -> Mapping[st
             text += "on as they are, and only to parameters of the type secret"
             settler.refuse(step.mark, "secret.computed", text)
     return given
-
-
-def _place(problem: Problem) -> Mark:
-    return problem.mark

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 from test_coordination.application.capabilities import Catalogue, Parameterised
 from test_coordination.application.planning.literals import with_each
 from test_coordination.application.ports import Expressions
-from test_coordination.domain.errors import CoordinationError, Mark, Problem
+from test_coordination.domain.errors import CoordinationError, InvalidDocumentError, Mark, Problem
 from test_coordination.domain.expressions import (
     Expression,
     Fact,
@@ -39,13 +39,35 @@ NO_TIME: Final = timedelta(0)
 _REFUSED: Final = timedelta(seconds=1)
 
 
+@dataclass(slots=True, kw_only=True)
+class Allowance:
+    """How much may still be settled, with all copies and scenarios that run each other.
+
+    ``values`` are those of parameters, ``evaluations`` those of expressions, and ``characters``
+    those of conditions. Whatever copies multiply is bounded here.
+    """
+
+    values: int = 200_000
+    evaluations: int = 20_000
+    characters: int = 64 * 1024
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether more was settled than is allowed."""
+        return min(self.values, self.evaluations, self.characters) < 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settler:
     """Settles one scenario; what is wrong is collected in ``problems`` and a filler returned.
 
     ``names`` and ``values`` are those known before the start, ``secrets`` the names whose values
     are placeholders, ``live`` all that a condition may use. ``each`` is what a copy of a step
-    stands for, empty outside of copies.
+    stands for, empty outside of copies. ``mark`` is the scenario's place.
+
+    Raises:
+        InvalidDocumentError: by any method, with all that was wrong so far: the ``allowance`` is
+            used up.
     """
 
     catalogue: Catalogue
@@ -57,6 +79,8 @@ class Settler:
     values: Mapping[str, Fact]
     each: Mapping[str, Value] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    mark: Mark
+    allowance: Allowance = field(default_factory=Allowance)
 
     def inside(self, each: Mapping[str, Value]) -> Settler:
         """Return one that also knows ``each``, and notes its problems in the same list."""
@@ -160,6 +184,8 @@ class Settler:
 
     def settled(self, value: object) -> object:
         """Return ``value``, as an author wrote it, without expressions, as JSON can carry it."""
+        self.allowance.values -= 1
+        self._check_allowance()
         match value:
             case Expression():
                 return plain(self._value(value, Kind.ANY))
@@ -176,6 +202,8 @@ class Settler:
         """Return a condition that is evaluated later; what is wrong with it is noted."""
         before = len(self.problems)
         known = self.filled(expression)
+        self.allowance.characters -= len(known.text)
+        self._check_allowance()
         if len(self.problems) == before:
             try:
                 self.expressions.compile(known, self.live, expected=Kind.BOOLEAN)
@@ -202,10 +230,27 @@ class Settler:
         """Note a problem."""
         self.problems.append(Problem(mark=mark, code=code, text=text))
 
+    def _check_allowance(self) -> None:
+        if self.allowance.is_exceeded:
+            text = "with all its copies the scenario holds more expressions or values than can be "
+            text += "planned in a second; copy less, or take what is long out of what is copied"
+            self.refuse(self.mark, "plan.too_large", text)
+            self.settle()
+
+    def settle(self) -> None:
+        """End the planning if anything was wrong.
+
+        Raises:
+            InvalidDocumentError: there are problems; all at once, in the order of the file.
+        """
+        if self.problems:
+            found = sorted(dict.fromkeys(self.problems), key=lambda problem: problem.mark)
+            raise InvalidDocumentError(problems=tuple(found))
+
     def _item(self, item: object) -> Value:
         if isinstance(item, Expression):
             return self._value(item, Kind.ANY)
-        return fact(self.settled(item))
+        return fact(item if isinstance(item, str | int | float) else self.settled(item))
 
     def _duration(self, expression: Expression) -> timedelta | None:
         """Return a duration; what `each` stands for may spell one."""
@@ -219,6 +264,8 @@ class Settler:
         return None
 
     def _value(self, expression: Expression, kind: Kind, *, spelled: bool = False) -> Value:
+        self.allowance.evaluations -= 1
+        self._check_allowance()
         try:
             program = self.expressions.compile(expression, self.names, expected=kind)
             hidden = program.names & self.secrets.keys()

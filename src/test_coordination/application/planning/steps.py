@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Protocol, assert_never
@@ -27,6 +27,7 @@ from test_coordination.domain.plan import (
     StopWork,
     WaitWork,
 )
+from test_coordination.domain.secrets import secret_paths
 from test_coordination.domain.steps import (
     HOLD_MAX,
     STEP_TIMEOUT_DEFAULT,
@@ -219,11 +220,17 @@ class _Task:
             text = f"the fault {step.fault!r} never ends by itself; give it a 'hold'"
             settler.refuse(step.mark, "plan.endless", text)
         kind = settler.catalogue.faults[step.fault]
+        before = len(settler.problems)
         parameters = settler.parameters(step.parameters, kind, step.mark)
         hold = step.hold
         if hold is not None:
             hold = settler.moment(hold, step.mark, most=HOLD_MAX)
         stages = self._stages(step, kind, parameters)
+        strengths_of = {
+            stage.name: weakened(parameters, kind.scalable, stage.share) for stage in stages
+        }
+        if len(settler.problems) == before:
+            self._refuse_weak(step, kind, strengths_of)
 
         def chains(identity: StepId) -> Iterator[Iterator[PlannedStep]]:
             for target, service in self._targets(step, identity):
@@ -234,13 +241,27 @@ class _Task:
                             fault=step.fault,
                             service=service,
                             hold=stage.hold or hold,
-                            parameters=weakened(parameters, kind.scalable, stage.share),
+                            parameters=strengths_of[stage.name],
                         ),
                     )
                     for stage in stages
                 )
 
         yield from self._in_turns(step.repeat, chains)
+
+    def _refuse_weak(
+        self, step: FaultStep, kind: Fault, stages: Mapping[str, Mapping[str, object]]
+    ) -> None:
+        """Note a problem for the first stage at which the fault is too weak to be one."""
+        for name, parameters in stages.items():
+            problems = kind.problems(parameters, unknown=frozenset(secret_paths(parameters)))
+            for problem in problems:
+                where = ".".join(map(str, problem.path))
+                text = f"{where}: {problem.text} (that is the strength of {name!r}; let the ramp "
+                text += "begin at more, or grow in fewer stages)"
+                self.settler.refuse(step.mark, "plan.no_ramp", text)
+            if problems:
+                return
 
     def _fault(self, identity: str, work: FaultWork) -> PlannedStep:
         longest = self.planner.longest if work.hold is None else work.hold
