@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from support.engine_fakes import Board, SwitchFault
 from support.planning_lab import (
+    CATALOGUE,
     act,
     at,
     cel,
@@ -24,6 +28,7 @@ from support.planning_lab import (
     story,
     wait,
 )
+from test_coordination.application.capabilities import ParameterProblem
 from test_coordination.domain.plan import Choice, FaultWork, Plan
 from test_coordination.domain.steps import Otherwise, Quota, Ramp, Repeat, Retry, Selector
 from test_coordination.domain.values import StepId
@@ -252,6 +257,32 @@ def test_any_amount_can_grow(value: object, half: object) -> None:
     )
 
     assert faults(found)[0][1].parameters["delay"] == half
+
+
+def test_a_ramp_does_not_begin_with_what_is_no_fault_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Weak(SwitchFault):
+        def problems(
+            self,
+            parameters: Mapping[str, object],
+            *,
+            unknown: frozenset[tuple[str | int, ...]] = frozenset(),
+        ) -> Sequence[ParameterProblem]:
+            del unknown
+            weak = parameters["delay"] == "0s"
+            return [ParameterProblem(path=("delay",), text="too short")] if weak else []
+
+    weak = Weak(Board(), "switch.slow", scalable=frozenset({"delay"}))
+    monkeypatch.setitem(CATALOGUE.faults, "switch.slow", weak)
+    step = fault("a", fault="switch.slow", parameters={"delay": "4ms"}, mark=at(3))
+    scenario = story(replace(step, ramp=Ramp(over=s(1), start=10, stages=4)))
+
+    ((line, code, text),) = mistakes(scenario)
+    assert (line, code) == (3, "plan.no_ramp")
+    assert text.startswith("delay: too short (that is the strength of 'ramp-1'; let the ramp begin")
+    stronger = planned(replace(step, ramp=Ramp(over=s(1), start=25, stages=3)))
+    assert faults(stronger)[0][1].parameters == {"delay": "1ms"}
 
 
 def test_a_fault_of_one_strength_has_no_ramp() -> None:
