@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 from support.engine_fakes import NumberedIdentities, failed, shows
 from support.engine_lab import PROBE, Lab, document, start, until
 from support.virtual_time import at, virtual
+from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.application.capabilities import ProbeFailedError
 from test_coordination.application.lending import coordinating
-from test_coordination.application.ports import NotFoundError
+from test_coordination.application.ports import Library, NotFoundError
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.events import Outcome
 from test_coordination.domain.evidence import Facts, Sample, Snapshot
 from test_coordination.domain.execution import Status
 from test_coordination.domain.report import CHANGES_MAX, compare, decimate, series_points
 from test_coordination.domain.scenario import Scenario
+from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ExecutionId, ProbeName, ServiceName, SnapshotId, StepId
 from test_coordination.domain.verdicts import Finding, Verdict
 
@@ -112,16 +114,24 @@ async def test_residue_stays_in_the_report() -> None:
 
 @virtual
 async def test_a_scenario_that_cannot_be_read_any_more_is_told_by_what_is_stored() -> None:
-    class Older:
-        def read(self, text: str, *, file: str) -> Scenario:
-            del text, file
+    class Older(DefinitionReader):
+        def read(
+            self,
+            text: str | bytes,
+            *,
+            file: str,
+            library: Library | None = None,
+            topology: Topology | None = None,
+        ) -> Scenario:
+            del text, file, library, topology
             raise InvalidDocumentError(problems=())
 
     lab = Lab()
+    older = Older(lab.world().catalogue, lab.world().expressions)
     async with lab.coordinator() as coordinator:
         execution = await start(coordinator, STORY)
         await coordinator.execution_result(execution)
-    async with coordinating(replace(lab.world(), reader=Older())) as later:
+    async with coordinating(replace(lab.world(), reader=older)) as later:
         report = await later.generate_test_report(execution)
 
     assert (report.title, report.scenario) == ("A story", "story")

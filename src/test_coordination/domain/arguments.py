@@ -97,7 +97,7 @@ def read_as(kind: ParameterType, found: object, *, items: ParameterType | None =
     return value
 
 
-def typed(kind: ParameterType, found: object, *, items: ParameterType | None = None) -> Value:
+def typed(kind: ParameterType, found: object, *, items: ParameterType | None = None) -> Value:  # noqa: C901  a case a type
     """Return ``found`` as a value of that type, as a document writes it; None if it is none.
 
     A share is a number from 0 to 100, or that with a percent sign. Integers have 64 bits, as
@@ -180,17 +180,17 @@ def _refusal(parameter: Parameter, found: object, services: frozenset[str]) -> s
         # What was given may be a secret that somebody did not hide: it is never repeated.
         return f"{name} must be {SECRET_EXPECTED}" if value is None else ""
     if parameter.type is not ParameterType.LIST:
-        return _unfit(parameter, parameter.type, (value, _shown(found)), services)
+        return _unfit(parameter, parameter.type, (value, _shown(found)), services=services)
     if not isinstance(value, tuple):
         items = _EXPECTED[parameter.items or ParameterType.STRING]
         return f"{name} is {_shown(found)}; expected a list of at most {ITEMS_MAX}, each {items}"
     kind = parameter.items or ParameterType.STRING
-    unfit = (_unfit(parameter, kind, (item, _shown(item)), services) for item in value)
+    unfit = (_unfit(parameter, kind, (item, _shown(item)), services=services) for item in value)
     return next(filter(None, unfit), "")
 
 
 def _unfit(
-    parameter: Parameter, kind: ParameterType, given: tuple[Value, str], services: frozenset[str]
+    parameter: Parameter, kind: ParameterType, given: tuple[Value, str], *, services: frozenset[str]
 ) -> str:
     """Return why one value is not what the parameter, or each item of its list, must be."""
     (value, shown), name = given, f"parameter {parameter.name!r}"

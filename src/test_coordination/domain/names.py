@@ -143,7 +143,7 @@ def secret_names(parameters: Iterable[Parameter]) -> Names:
     }
 
 
-def settled_values(
+def settled_values(  # noqa: PLR0917  four types, of which none can be taken for another
     parameters: Iterable[Parameter],
     arguments: Mapping[str, Fact],
     topology: Topology,

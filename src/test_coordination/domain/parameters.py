@@ -22,7 +22,7 @@ class ParameterType(StrEnum):
     SERVICE = "service"
     ENUM = "enum"
     LIST = "list"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105  the name of a type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 from test_coordination.domain.errors import CoordinationError
 
-SECRET_EXPECTED: Final = "a reference to where the secret is kept: env:NAME or file:PATH"
+SECRET_EXPECTED: Final = "a reference to where the secret is kept: env:NAME or file:PATH"  # noqa: S105  words, no secret
 
 _REFERENCE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,254}|file:[^\0\n⟦⟧]{1,1024}")
 _PLACEHOLDER: Final = re.compile(r"⟦secret (?P<reference>(?:env|file):[^\0\n⟦⟧]+)⟧")
