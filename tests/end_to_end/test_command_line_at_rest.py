@@ -20,11 +20,17 @@ COMMANDS = (
     "demo",
     "doctor",
     "executions",
+    "explain",
+    "init",
     "plan",
     "report",
     "run",
+    "scenarios",
+    "schema",
     "server",
     "services",
+    "suites",
+    "templates",
     "undo",
 )
 SLOW = ("aiohttp", "asyncpg", "cel_expr_python", "jinja2", "pydantic", "redis", "rich", "yaml")
@@ -71,6 +77,19 @@ def test_help_waits_for_nothing_that_is_slow_to_import(
     assert said.out.splitlines()[-1] == "slow: []"
 
 
+@pytest.mark.parametrize("words", [("explain",), ("templates",), ("schema",)])
+def test_what_needs_no_server_imports_nothing_for_servers(
+    bare: Terminal, words: tuple[str, ...]
+) -> None:
+    said = bare.run(*words, program=(sys.executable, "-c", LOADED))
+
+    assert said.status == 0
+    imported = said.out.splitlines()[-1]
+    assert imported.startswith("slow: [")
+    assert not any(name in imported for name in ("redis", "jinja2", "rich"))
+    assert not bare.home.exists()
+
+
 def test_the_help_lists_every_command_and_each_has_a_help_of_its_own(bare: Terminal) -> None:
     said = bare.run("--help")
     helps = [bare.run(command, "--help") for command in COMMANDS]
@@ -79,6 +98,7 @@ def test_the_help_lists_every_command_and_each_has_a_help_of_its_own(bare: Termi
     assert tuple(line.split()[0] for line in listed if line.strip()) == COMMANDS
     assert [each.status for each in helps] == [0] * len(COMMANDS)
     assert all(each.out.startswith("Usage: tcoord ") and not each.err for each in helps)
+    assert all(len(line) <= 80 for each in helps for line in each.out.splitlines())
     assert not bare.home.exists()
 
 

@@ -14,7 +14,7 @@ COMMANDS: Final = {
     "demo": "Break a small trading system and watch it recover.",
     "doctor": "See whether everything is ready, and undo what was left behind.",
     "executions": "List what was run.",
-    "explain": "See what a file means, or how a fault, an action or a probe is used.",
+    "explain": "See what a file means, or how a fault or a probe is used.",
     "init": "Write a scenario to begin with.",
     "plan": "See what running a scenario would mean.",
     "report": "Write the report of an execution.",

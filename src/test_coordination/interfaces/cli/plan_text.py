@@ -145,13 +145,20 @@ class PlanText:
         count = len(outline.hit)
         services = f"{count} service{'s' if count != 1 else ''}, {share} of the system"
         yield f"{heading('touches')} {listed(outline.hit)}: {services}"
-        names = [" > ".join(touch.step) for touch in outline.touches]
-        label = min(_NAME_MAX, max(map(len, names)))
-        for name, touch in zip(names, outline.touches, strict=True):
-            fault = click.style(f"{touch.fault} on {touch.service}", fg="magenta")
-            yield f"  {name:<{label}}  {fault}"
-            start = " " * (label + 4)
-            yield fold(f"undone: {touch.undo}", columns=self.columns, first=start)
+        for touch, steps in self._hits().items():
+            fault, service, undo = touch
+            what = click.style(f"{fault} on {service}", fg="magenta")
+            yield f"  {what}"
+            yield fold(f"in {listed(steps)}", columns=self.columns, first="    ")
+            yield fold(f"undone: {undo}", columns=self.columns, first="    ")
+
+    def _hits(self) -> Mapping[tuple[str, str, str], Sequence[str]]:
+        """Return the steps that hit a service, by the fault, the service, and the undo."""
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for touch in self.outline.touches:
+            key = (touch.fault, touch.service, touch.undo)
+            found.setdefault(key, []).append(" > ".join(touch.step))
+        return found
 
     def _claims(self) -> Iterator[str]:
         claims = self.outline.claims
@@ -231,6 +238,8 @@ class _Scale:
         end = max(end, start + 1)
         least = step.best[1] - step.best[0]
         solid = min(self._place(least), end - start)
+        if least == step.worst[1] - step.worst[0]:
+            solid = end - start
         if least > _NO_TIME:
             solid = max(solid, 1)
         bar = click.style(self.signs.solid * solid, fg=colour)
@@ -258,10 +267,3 @@ def shown(value: object) -> str:  # noqa: PLR0911  a case a type
             return f"{{{inside}}}"
         case _:
             return str(value)
-
-
-def said_rows(rows: Sequence[tuple[str, str]], *, columns: int) -> Iterator[str]:
-    """Yield names with what is said of each, the names in a column of their own."""
-    label = max((len(name) for name, _ in rows), default=0)
-    for name, text in rows:
-        yield said(name, text, columns=columns, label=label)

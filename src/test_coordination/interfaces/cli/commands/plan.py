@@ -12,7 +12,7 @@ import click
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.scenario import Scenario, Suite
 from test_coordination.interfaces.cli.exits import EXIT_INVALID
-from test_coordination.interfaces.cli.layout import heading, signs, width
+from test_coordination.interfaces.cli.layout import fold, heading, signs, width
 from test_coordination.interfaces.cli.options import choice, examples, pairs, system_options
 from test_coordination.interfaces.cli.plan_json import plan_document, suite_document
 from test_coordination.interfaces.cli.plan_text import PlanText
@@ -110,7 +110,8 @@ def _say_scenario(planned: Planned, title: str, output: str) -> None:
     if warnings:
         click.echo(f"\n{heading('warnings')}")
         for warning in warnings:
-            click.echo(f"  {warning.as_text()}")
+            text = str(warning.problem)
+            click.echo(fold(text, columns=width(), first="  ", later="    "))
 
 
 def _say_suite(planned: PlannedEntries, output: str) -> None:
