@@ -27,7 +27,8 @@ class ShakyLog(MemoryExecutionLog):
 
     ``away`` refuses everything; ``mute`` writes so many appends without saying so; ``before``
     is awaited with the entries of each append, before they are written, and ``answer_s`` passes
-    before it is said that they are.
+    before it is said that they are. ``create_s`` passes before it is said that an execution is
+    there.
     """
 
     def __init__(self) -> None:
@@ -36,12 +37,14 @@ class ShakyLog(MemoryExecutionLog):
         self.mute = 0
         self.appends = 0
         self.answer_s = 0.0
+        self.create_s = 0.0
         self.slow_s: Mapping[str, float] = {}
         self.before: Callable[[Sequence[Entry]], Awaitable[None]] | None = None
 
     async def create(self, record: ExecutionRecord) -> None:
         self._answer()
         await super().create(record)
+        await anyio.sleep(self.create_s)
 
     async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
         self.appends += 1

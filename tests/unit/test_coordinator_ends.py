@@ -187,6 +187,23 @@ async def test_an_execution_that_could_not_be_begun_is_ended_by_the_next_sweep()
 
 
 @virtual
+async def test_a_part_that_is_being_begun_as_its_whole_is_stopped_is_stopped_with_it() -> None:
+    lab = Lab()
+    async with lab.coordinator() as coordinator:
+        await coordinator.create_scenario(CUT)
+        whole = await start(coordinator, document("steps: [{scenario: story}]", name="whole"))
+        lab.log.create_s = 5
+        await anyio.sleep(1)
+        await coordinator.abort_execution(whole, reason="enough", by="ann")
+        await coordinator.execution_result(whole)
+        part, _ = await coordinator.list_executions()
+        left = await lab.log.unsettled()
+
+    assert (part.parent, part.verdict, left) == (whole, Verdict.STOPPED, [])
+    assert lab.kit.board.done("inject") == []
+
+
+@virtual
 async def test_a_bug_in_the_engine_ends_one_execution_and_not_those_beside_it() -> None:
     lab = Lab()
 

@@ -164,8 +164,11 @@ class Executions:
         runner = Runner(record.plan, hands, self._world.stores.live)
         self._busy.add(record.id)
         try:
-            await self._world.stores.log.create(record)
-            await run.recorder.record(ExecutionStarted(worker=self._me))
+            # Whole, even for a caller that is cancelled: what is there and was never begun would
+            # be left to the next sweep, and told as something that could not run.
+            with anyio.CancelScope(shield=True):
+                await self._world.stores.log.create(record)
+                await run.recorder.record(ExecutionStarted(worker=self._me))
         except BaseException:
             self._busy.discard(record.id)
             raise
