@@ -34,7 +34,7 @@ from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId
 from test_coordination.domain.verdicts import Verdict
 
-MOMENTS = int(os.environ.get("TCOORD_TEST_KILLS", "20"))
+MOMENTS = int(os.environ.get("TCOORD_TEST_KILLS", "16"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
 # Endings that must have come while a fault was in force, for the whole ordeal to mean anything.
 BITING_MIN = MOMENTS // 5
@@ -184,6 +184,10 @@ def _is_settled(found: Aftermath, moment: Moment) -> None:
         assert isinstance(log[-1].event, ExecutionEnded)
         assert not never_reverted(log)
         assert record.verdict in _honest(log, moment)
+    for part in parts:
+        logs = (found.logs[part.id], found.logs[wholes[0].id])
+        if not any(of_kind(log, ExecutionTakenOver) for log in logs):
+            assert logs[0][-1].at <= logs[1][-1].at, "a part ends before the whole does"
 
 
 def _honest(log: Sequence[Entry], moment: Moment) -> set[Verdict]:
