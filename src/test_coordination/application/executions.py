@@ -31,7 +31,7 @@ from test_coordination.domain.arguments import bind
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
 from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
-from test_coordination.domain.names import live_names, settled_names, settled_values
+from test_coordination.domain.names import copy_names, live_names, settled_names, settled_values
 from test_coordination.domain.plan import Plan, ScenarioWork
 from test_coordination.domain.values import ExecutionId, WorkerId
 
@@ -199,7 +199,11 @@ class Executions:
         recorder.tell(observations.refresh)
         bench = Bench(
             expressions=world.expressions,
-            names={**settled, **live_names(scenario, probes, results(world.catalogue))},
+            names={
+                **settled,
+                **live_names(scenario, probes, results(world.catalogue)),
+                **copy_names((*plan.groups, *(step.id for step in plan.steps))),
+            },
             observations=observations,
             clock=world.stores.clock,
         )

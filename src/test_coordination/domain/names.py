@@ -61,7 +61,7 @@ EXECUTION_FACTS: Final[Names] = {
 WINDOWS: Final = ("during", "before", "after")
 
 _FIGURE: Final = re.compile(
-    r"probes\.(?P<probe>\w+)(?:\.(?P<window>\w+)\((?P<step>\w+)\))?\.(?P<figure>[\w.]+)"
+    r"probes\.(?P<probe>\w+)(?:\.(?P<window>\w+)\((?P<step>[\w.]+)\))?\.(?P<figure>[\w.]+)"
 )
 
 
@@ -204,6 +204,11 @@ def step_names(step: Step, fields: Mapping[str, Kind]) -> Names:
         case _:
             pass
     return names
+
+
+def copy_names(steps: Iterable[str]) -> Names:
+    """Return the names by which windows of copies are known, those of ``steps`` that are some."""
+    return {f"steps.{word(step)}.outcome": Kind.STRING for step in steps if "." in step}
 
 
 def state_names(topology: Topology) -> Names:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import chain, product
 
+from test_coordination.application.planning.literals import with_copies
 from test_coordination.application.planning.settle import TIME_MIN, Settler
 from test_coordination.domain.expressions import Expression, InvalidExpressionError
 from test_coordination.domain.steps import (
@@ -16,6 +17,7 @@ from test_coordination.domain.steps import (
     ErrorPolicy,
     ExpectStep,
     ForEach,
+    GateStep,
     Group,
     ParallelStep,
     SequenceStep,
@@ -109,6 +111,14 @@ class _Scope:
     def name(self, step: StepId) -> StepId:
         return self.ids.get(step, step)
 
+    def own(self, condition: Expression) -> Expression:
+        """Return ``condition`` with the windows of steps that were copied together their own."""
+        try:
+            return with_copies(condition, self.ids)
+        except InvalidExpressionError as error:
+            self.settler.problems.append(error.problem)
+            return condition
+
 
 class _Expander:
     """Walks the steps in the order of the file, and counts.
@@ -170,7 +180,7 @@ class _Expander:
         self._note(step.id, identity, scope)
         conditions = scope.conditions
         if step.condition is not None:
-            conditions = (*conditions, scope.settler.filled(step.condition))
+            conditions = (*conditions, scope.settler.filled(scope.own(step.condition)))
         is_group = isinstance(step, ParallelStep | SequenceStep)
         step = replace(
             step,
@@ -187,14 +197,19 @@ class _Expander:
         self.each[identity] = scope.settler.each
         if scope.limit is not None:
             self.limits[identity] = scope.limit
+        if not scope.ids:
+            return step
         match step:
-            case ExpectStep(check=check) if check.after_fault or check.during:
+            case ExpectStep(check=check):
                 check = replace(
                     check,
+                    expression=scope.own(check.expression),
                     after_fault=check.after_fault and scope.name(check.after_fault),
                     during=check.during and scope.name(check.during),
                 )
                 return replace(step, check=check)
+            case GateStep(gate=gate):
+                return replace(step, gate=replace(gate, condition=scope.own(gate.condition)))
             case StopStep(step=stopped):
                 return replace(step, step=scope.name(stopped))
             case _:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from test_coordination.domain.expressions import Expression, tokens
-from test_coordination.domain.values import Value
+from test_coordination.domain.names import WINDOWS
+from test_coordination.domain.values import StepId, Value
 
 
 def with_each(expression: Expression, each: Mapping[str, Value]) -> Expression:
@@ -30,6 +31,26 @@ def with_each(expression: Expression, each: Mapping[str, Value]) -> Expression:
         spelled = (before[ordinal] != ".", parts[root], parts[dot])
         if spelled == (True, "each", ".") and parts[name] in each:
             parts[root : name + 1] = [literal(each[parts[name]]), *[""] * (name - root)]
+    return replace(expression, text="".join(parts))
+
+
+def with_copies(expression: Expression, copies: Mapping[StepId, StepId]) -> Expression:
+    """Return ``expression`` with windows of steps replaced by those of their ``copies``.
+
+    Raises:
+        InvalidExpressionError: it has become longer than an expression may be.
+    """
+    if not copies:
+        return expression
+    parts = [token[0] for token in tokens(expression.text)]
+    solid = [place for place, part in enumerate(parts) if part.strip() and part[:2] != "//"]
+    for ordinal in range(len(solid) - 4):
+        dot, window, opening, inside, closing = (
+            parts[place] for place in solid[ordinal : ordinal + 5]
+        )
+        step = StepId(inside[1:-1])
+        if (dot, opening, closing) == (".", "(", ")") and window in WINDOWS and step in copies:
+            parts[solid[ordinal + 3]] = literal(copies[step])
     return replace(expression, text="".join(parts))
 
 

@@ -13,6 +13,7 @@ from test_coordination.application.planning.expand import Expanded, expand
 from test_coordination.application.planning.settle import TIME_MIN, Settler
 from test_coordination.application.planning.steps import Made, Planner
 from test_coordination.application.planning.wiring import Wired, wire
+from test_coordination.domain.names import copy_names
 from test_coordination.domain.plan import PlannedDependency, PlannedProbe, PlannedStep, Stage
 from test_coordination.domain.scenario import EVERY_MIN, Scenario
 from test_coordination.domain.values import StepId
@@ -32,7 +33,8 @@ def stages(scenario: Scenario, planner: Planner, settler: Settler) -> Wired:
     needed = frozenset(chain(*(step.needs for step in earlier)))
     first = frozenset(step.id for step in earlier) - needed
     expanded = expand(scenario.steps, settler)
-    main = wire(expanded, _made(expanded, planner, settler), first=first, settler=settler)
+    knowing = replace(settler, live={**settler.live, **copy_names(expanded.deeds)})
+    main = wire(expanded, _made(expanded, planner, knowing), first=first, settler=settler)
     everything = frozenset(step.id for step in main.steps)
     background = frozenset(step.id for step in main.steps if step.background)
     later = (
