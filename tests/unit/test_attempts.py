@@ -385,7 +385,9 @@ async def test_a_check_that_failed_and_is_ignored_has_no_say() -> None:
 
     ended = await bed.run(
         plan(
-            expect("well", that="1 > 2", checked=slow, timeout=seconds(2), on_error=ErrorPolicy.IGNORE),
+            expect(
+                "well", that="1 > 2", checked=slow, timeout=seconds(2), on_error=ErrorPolicy.IGNORE
+            ),
             expect("sound"),
             stop("halt", of=[]),
         )
