@@ -10,7 +10,7 @@ from support.engine_bench import Story
 from support.engine_fakes import Reading, shows
 from support.engine_lab import MARK, PROBE, Lab, document
 from support.stores_story import new_record, new_scenario
-from support.virtual_time import since, virtual
+from support.virtual_time import at, since, virtual
 from test_coordination.application.capabilities import ActionFailedError, ProbeFailedError
 from test_coordination.application.engine.checks import Watch
 from test_coordination.application.engine.recorder import Recorder
@@ -296,6 +296,30 @@ async def test_a_watch_too_short_for_a_single_look_is_inconclusive() -> None:
     ended = await lab.run(document(text))
 
     assert during(ended) == [Finding.INCONCLUSIVE]
+
+
+@pytest.mark.parametrize(
+    ("bad_from_s", "finding", "ended_s"), [(5, Finding.BROKEN, 50.0), (51, Finding.HELD, 50.0)]
+)
+def test_a_stretch_is_not_longer_than_the_slowest_of_its_probes_has_looked(
+    bad_from_s: float, finding: Finding, ended_s: float
+) -> None:
+    @virtual
+    async def story() -> None:
+        lab = Lab()
+        lab.kit.dial.scripts |= {"a": [(0, GOOD)], "b": [(0, GOOD), (bad_from_s, BAD)]}
+        text = """
+probes: {a: {dial: {dial: a}, every: 1s}, b: {dial: {dial: b}, every: 50s}}
+steps: [{id: x, expect: probes.a.last.ok && probes.b.last.ok, within: 1s, hold: 30s}]
+"""
+
+        ended = await lab.run(document(text))
+
+        (found,) = ended.validations
+        assert found.finding is finding
+        assert found.ended_at == at(ended_s)
+
+    story()
 
 
 @virtual

@@ -69,7 +69,9 @@ class Bench:
             return None
         recent = check.recent or check.mode is not Mode.EVENTUALLY
         start = origin if recent else None
-        return look_at(program, self.observations.values(program.names, start=start, end=end), at)
+        values = self.observations.values(program.names, start=start, end=end)
+        oldest = self.observations.oldest(program.names, end=end)
+        return replace(look_at(program, values, at), oldest=oldest)
 
 
 def look_at(program: Program, values: Mapping[str, Fact], at: datetime) -> Look:

@@ -123,6 +123,17 @@ class Observations:
             return now
         return max([*looks, *(at for at in others if at is not None)])
 
+    def oldest(self, names: Iterable[str], *, end: datetime | None = None) -> datetime | None:
+        """Return when that probe behind ``names`` was looked at whose last look is the oldest.
+
+        Looks from ``end`` on do not count, nor do figures over windows that are over. None means
+        that no probe, or one that never looked, is behind them.
+        """
+        asked = [found for found in map(self._asked, names) if found is not None]
+        probes = {found.probe for found in asked if self._closed_at(found) is None}
+        newest = [self._series[probe].newest(end=end) for probe in probes]
+        return min((look.at for look in newest if look is not None), default=None)
+
     def values(
         self,
         names: Iterable[str],

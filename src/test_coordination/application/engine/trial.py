@@ -23,12 +23,17 @@ CUT_SHORT: Final = "it was told to end before its time was over, so it could not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a check's condition was at one time; ``truth`` is None where a value is missing."""
+    """What a check's condition was at one time; ``truth`` is None where a value is missing.
+
+    ``oldest`` is when the probe behind it was looked at that was so the longest ago, where that
+    is not ``at``: what it saw may have changed since.
+    """
 
     at: datetime
     truth: bool | None
     measure: Measure | None = None
     reason: str = ""
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,8 @@ class Trial:
     ``origin`` is when its time began to count; ``since`` when the present stretch of truth
     began, and ``before`` the look before that. ``first`` is the first look at which there was a
     value. A missing value ends a stretch as a false one does, for truth that was not seen does
-    not count; but only what was seen to be false is broken.
+    not count; but only what was seen to be false is broken. Nor does a stretch last longer than
+    every probe behind it was looked at.
     """
 
     check: PlannedCheck
@@ -75,7 +81,7 @@ class Trial:
     def _held(self) -> bool:
         if self.since is None or self.last is None or not self._in_time():
             return False
-        return self.last.at - self.since >= self.check.hold
+        return (self.last.oldest or self.last.at) - self.since >= self.check.hold
 
     def _in_time(self) -> bool:
         """Tell whether the present stretch of truth began early enough to count."""
