@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -112,6 +113,15 @@ def test_where_no_step_is_left_what_comes_after_waits_for_what_came_before() -> 
     found = plan(story(fault("a", none), steady_state=(check("w"),)))
 
     assert needs(found) == {"before.w": set(), "after.w": {"before.w"}}
+
+
+def test_a_gate_that_can_never_open_is_a_mistake() -> None:
+    gates = [replace(GATE, hold=hold) for hold in (s(60), s(61))]
+
+    assert plan(story(wait("a"), start=gates[0])).steps[0].gate is not None
+    ((line, code, text),) = mistakes(story(wait("a"), start=gates[1]))
+    assert (line, code) == (3, "value.out_of_range")
+    assert text.startswith("what must have been true for 1m1s within 1m can never be")
 
 
 def test_a_gate_is_planned_with_its_times() -> None:

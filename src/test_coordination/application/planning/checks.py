@@ -21,7 +21,7 @@ from test_coordination.domain.steps import (
     Check,
     Gate,
 )
-from test_coordination.domain.values import StepId
+from test_coordination.domain.values import StepId, format_duration
 
 START: Final = StepId("start")
 """The step that waits for the moment at which everything else may begin."""
@@ -49,14 +49,15 @@ def planned_check(check: Check, settler: Settler, *, recent: bool = False) -> Pl
 
 
 def planned_gate(gate: Gate, settler: Settler) -> GateWork:
-    """Return ``gate`` with its times known."""
+    """Return ``gate`` with its times known; one that can never open is a problem."""
     condition = settler.condition(gate.condition)
-    return GateWork(
-        condition=condition,
-        within=settler.moment(gate.within, condition.mark),
-        hold=NO_TIME if gate.hold is None else settler.moment(gate.hold, condition.mark),
-        otherwise=gate.otherwise,
-    )
+    within = settler.moment(gate.within, condition.mark)
+    hold = NO_TIME if gate.hold is None else settler.moment(gate.hold, condition.mark)
+    if hold > within:
+        text = f"what must have been true for {format_duration(hold)} within "
+        text += f"{format_duration(within)} can never be; lengthen 'within', or shorten 'hold'"
+        settler.refuse(condition.mark, "value.out_of_range", text)
+    return GateWork(condition=condition, within=within, hold=hold, otherwise=gate.otherwise)
 
 
 def before(scenario: Scenario, settler: Settler) -> Iterator[PlannedStep]:
