@@ -110,8 +110,8 @@ def _say_scenario(planned: Planned, title: str, output: str) -> None:
     if warnings:
         click.echo(f"\n{heading('warnings')}")
         for warning in warnings:
-            text = str(warning.problem)
-            click.echo(fold(text, columns=width(), first="  ", later="    "))
+            said = str(warning.problem)
+            click.echo(fold(said, columns=width(), first="  ", later="    "))
 
 
 def _say_suite(planned: PlannedEntries, output: str) -> None:
