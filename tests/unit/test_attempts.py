@@ -219,7 +219,7 @@ async def test_a_scenario_is_tried_again_unless_it_left_a_fault_in_force() -> No
     left = await never.run(plan(child("inner", retry=retry(2, delay_s=1))))
 
     assert (held.verdict, len(again.inner.begun)) == (Verdict.HELD, 2)
-    assert (left.verdict, len(never.inner.begun)) == (Verdict.COULD_NOT_RUN, 1)
+    assert (left.verdict, len(never.inner.begun)) == (Verdict.RESIDUE, 1)
 
 
 @virtual
@@ -338,7 +338,11 @@ async def test_a_log_that_goes_away_between_two_runs_ends_the_repetition() -> No
             Verdict.COULD_NOT_RUN,
             "step 'do' failed, and the others went on: note failed: refused",
         ),
-        (ErrorPolicy.IGNORE, Verdict.HELD, "all 1 checks held, and every fault is undone"),
+        (
+            ErrorPolicy.IGNORE,
+            Verdict.HELD,
+            "all 1 checks held, and every fault is undone; failed and ignored: 'do'",
+        ),
     ],
 )
 def test_what_a_failure_means_is_the_authors_choice(

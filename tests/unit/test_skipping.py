@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.engine_fakes import shows
+from support.engine_fakes import failed, shows
 from support.engine_plans import (
     GOOD,
     Bed,
@@ -18,7 +18,7 @@ from support.engine_plans import (
     when,
 )
 from support.virtual_time import virtual
-from test_coordination.domain.steps import Mode, Otherwise
+from test_coordination.domain.steps import ErrorPolicy, Mode, Otherwise
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Verdict
 
@@ -92,6 +92,27 @@ async def test_what_is_about_a_step_that_was_skipped_is_skipped_and_no_further()
     }  # fmt: skip
     assert [v.step for v in ended.validations] == ["last"]
     assert ended.verdict is Verdict.HELD
+    assert ended.reason.endswith("every fault is undone; skipped: 'cut', 'back', 'well'")
+
+
+@virtual
+async def test_what_was_skipped_or_failed_without_a_say_is_told_with_the_verdict() -> None:
+    bed = Bed()
+    bed.kit.off.always("inject", failed())
+    never = when("1 > 2")
+
+    ended = await bed.run(
+        plan(
+            *(wait(name, condition=never) for name in "abcde"),
+            fault("cut", on_error=ErrorPolicy.IGNORE),
+            expect("well"),
+        )
+    )
+
+    assert ended.reason == (
+        "all 1 checks held, and every fault is undone; skipped: 'a', 'b', 'c' and 2 more; "
+        "failed and ignored: 'cut'"
+    )
 
 
 @virtual

@@ -23,6 +23,7 @@ from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict,
 
 PHASES: Final = {Stage.BEFORE: Phase.BEFORE, Stage.MAIN: Phase.DURING, Stage.AFTER: Phase.AFTER}
 
+_NAMED_MAX: Final = 3
 _PRECONDITION: Final = "pre."
 """How the names of the steps begin that judge preconditions."""
 
@@ -82,7 +83,8 @@ def judge(plan: Plan, execution: Execution) -> tuple[Verdict, str]:
             return Verdict.COULD_NOT_RUN, reason
     validations = (*execution.validations, *_missed(plan, execution))
     verdict = worst((validation.finding, validation.severity) for validation in validations)
-    return verdict, _because(validations, verdict)
+    because = _because(validations, verdict)
+    return verdict, because + (_silent(plan, execution) if verdict is Verdict.HELD else "")
 
 
 def accepted(work: ScenarioWork) -> str:
@@ -156,6 +158,17 @@ def _because(validations: tuple[Validation, ...], verdict: Verdict) -> str:
     first = guilty[0]
     more = f" (and {len(guilty) - 1} more)" if len(guilty) > 1 else ""
     return f"check {first.check!r} is {first.finding}: {first.reason}{more}"
+
+
+def _silent(plan: Plan, execution: Execution) -> str:
+    """Return a word on the steps that have no say in a verdict that all held."""
+    said = ""
+    for outcome, what in ((Outcome.SKIPPED, "skipped"), (Outcome.FAILED, "failed and ignored")):
+        steps = [step.id for step, state in _ended(plan, execution) if state.outcome is outcome]
+        named = ", ".join(map(repr, steps[:_NAMED_MAX]))
+        more = f" and {len(steps) - _NAMED_MAX} more" if len(steps) > _NAMED_MAX else ""
+        said += f"; {what}: {named}{more}" if steps else ""
+    return said
 
 
 def _missed(plan: Plan, execution: Execution) -> tuple[Validation, ...]:
