@@ -260,7 +260,7 @@ def environment() -> Path:
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         print(f"installing the peer into {ENVIRONMENT.relative_to(ROOT)} (once)", file=sys.stderr)
         venv.create(ENVIRONMENT, clear=True, with_pip=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--no-deps", *PINNED]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *PINNED]
         subprocess.run(install, check=True)
         stamp.write_text(wanted, encoding="utf-8")
     return python

@@ -343,7 +343,7 @@ def test_the_mistakes_of_all_that_is_needed_are_told_together() -> None:
         broken,
     ) == [
         "a.yaml:3:16 scenario.bad_duration",
-        "broken.yaml:2:1 yaml.syntax",
+        "broken.yaml:1:12 yaml.syntax",
         "main.yaml:3:8 scenario.wrong_type",
     ]
 

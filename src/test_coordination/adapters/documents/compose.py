@@ -76,7 +76,9 @@ def open_document(
     if kind in _EXTENDING:
         composed = compose(tree, file=file, library=library)
     language = "suite" if has_suites and kind is DocumentKind.SUITE else "scenario"
-    document = Document(text, file=file, language=language, merged=composed.tree)
+    document = Document(
+        text, file=file, language=language, merged=composed.tree, parts=composed.parts
+    )
     for problem in composed.problems:
         document.add(problem)
     return document, composed

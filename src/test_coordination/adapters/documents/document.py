@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from test_coordination.adapters.documents.reader import read
+from test_coordination.adapters.documents.reader import lines, read
 from test_coordination.adapters.documents.tree import TreeMap, locate
 from test_coordination.adapters.documents.words import described
 from test_coordination.domain.errors import InvalidDocumentError, Mark, Problem
+from test_coordination.domain.scenario import Part
 
 PROBLEMS_MAX: Final = 200
 
@@ -36,17 +37,20 @@ class Document:
         file: str,
         language: str,
         merged: TreeMap | None = None,
+        parts: Sequence[Part] = (),
     ) -> None:
         """Read ``text``.
 
-        Where it extends others, ``merged`` is the tree that they have become together.
+        Where it extends others, its ``parts``, ``merged`` is the tree that all have become.
 
         Raises:
             InvalidDocumentError: it is no YAML that we take.
         """
         self.text = plain_text(text)
         self._tree = read(text, file=file) if merged is None else merged
-        self._lines = self.text.split("\n")
+        self._lines = lines(self.text)
+        self._parts = parts
+        self._file = file
         self._language = language
         self._problems: list[Problem] = []
 
@@ -105,7 +109,10 @@ class Document:
             InvalidDocumentError: there are mistakes.
         """
         if self._problems:
-            found = sorted(self._problems, key=lambda problem: problem.mark)
+            known = {part.file: lines(part.text) for part in self._parts}
+            known[self._file] = self._lines
+            placed = [_inside(problem, known) for problem in self._problems]
+            found = sorted(dict.fromkeys(placed), key=lambda problem: problem.mark)
             raise InvalidDocumentError(problems=tuple(found))
 
     def entries(self, location: Location, expected: str) -> Mapping[str, object]:
@@ -123,3 +130,15 @@ class Document:
             return found
         self.refuse(location, "wrong_type", f"{expected} was expected, not {described(found)}")
         return ()
+
+
+def _inside(problem: Problem, known: Mapping[str, Sequence[str]]) -> Problem:
+    """Return ``problem`` at the end of its line, if it stands behind it.
+
+    In a text that goes on over several lines only what is on the first can be placed closer.
+    """
+    mark = problem.mark
+    line = known.get(mark.file, ())[mark.line - 1 : mark.line]
+    if not line or mark.column <= len(line[0]) + 1:
+        return problem
+    return replace(problem, mark=replace(mark, column=max(len(line[0]), 1)))

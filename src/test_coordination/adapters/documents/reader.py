@@ -75,9 +75,14 @@ def _decoded(text: str | bytes, file: str) -> str:
     return decoded
 
 
+def lines(text: str) -> list[str]:
+    """Return the lines of ``text`` as YAML counts them."""
+    return _LINE_BREAK.split(text)
+
+
 def _mark_at(before: str, file: str) -> Mark:
-    lines = _LINE_BREAK.split(before)
-    return Mark(file, len(lines), len(lines[-1]) + 1)
+    above = lines(before)
+    return Mark(file, len(above), len(above[-1]) + 1)
 
 
 def _refuse(mark: Mark, code: str, text: str) -> NoReturn:
@@ -308,24 +313,21 @@ class _Reader:
         has_properties = event.anchor is not None or event.tag is not None
         if not (has_properties or event.style):
             return mark
-        begin = start = self._index(event.start_mark)
+        opening: Any = event.start_mark
+        begin = start = int(opening.index)
         if has_properties:
             start = _must_match(_PROPERTIES, self._text, start).end()
         indent = 0
         if event.style in ("|", ">") and event.value.strip():
             start = _must_match(_BLOCK_START, self._text, start).end()
-            lines = event.value.lstrip("\n")
-            indent = len(lines) - len(lines.lstrip(" "))
+            inner = event.value.lstrip("\n")
+            indent = len(inner) - len(inner.lstrip(" "))
         elif event.style in ("'", '"'):
             start += 1
         *above, line = _LINE_BREAK.split(self._text[begin:start])
         if not above:
             return Mark(self._file, mark.line, mark.column + len(line))
         return Mark(self._file, mark.line + len(above), len(line) - indent + 1)
-
-    @staticmethod
-    def _index(mark: Any) -> int:
-        return int(mark.index)
 
 
 def _short(text: str) -> str:
@@ -360,6 +362,10 @@ _RETOLD: Final = {
     "did not find expected node content": "a value was expected",
     "found unknown escape character": "an escape that does not exist; write '\\\\' for a "
     "backslash, or use single quotes",
+    "found invalid Unicode character escape code": "an escape of what is no character; write the "
+    "character itself",
+    "did not find expected hexdecimal number": "an escape without its digits; write the character "
+    "itself, or '\\\\' for a backslash",
     "did not find expected <document start>": "text after the end of the document; remove it",
     "found unexpected document indicator": "'---' or '...' inside quotes; close the quote first",
     "found undefined tag handle": "tags are not supported; quote the text if the '!' belongs to it",
@@ -373,7 +379,8 @@ def _retold(error: yaml.YAMLError, text: str, file: str) -> tuple[Mark, str, str
     at = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if at is None:
         return Mark(file, 1, 1), "yaml.syntax", f"this is no YAML: {error}"
-    mark = Mark(file, at.line + 1, at.column + 1)
+    # Behind a last line that does not end libyaml counts one more.
+    mark = min(Mark(file, at.line + 1, at.column + 1), _mark_at(text, file))
     said = getattr(error, "problem", None) or str(error)
     line = _LINE_BREAK.split(text[at.index - at.column :], maxsplit=1)[0]
     if "tab character" in said or line[at.column : at.column + 1] == "\t":

@@ -34,6 +34,8 @@ from test_coordination.domain.values import (
 )
 
 MOMENT_MAX: Final = timedelta(days=1)
+LONG: Final = 512
+"""A condition of so many characters counts twice."""
 TIME_MIN: Final = timedelta(milliseconds=1)
 NO_TIME: Final = timedelta(0)
 _REFUSED: Final = timedelta(seconds=1)
@@ -202,7 +204,9 @@ class Settler:
         """Return a condition that is evaluated later; what is wrong with it is noted."""
         before = len(self.problems)
         known = self.filled(expression)
-        self.allowance.characters -= len(known.text)
+        # A long one takes longer than many short ones that are as long together.
+        length = len(known.text)
+        self.allowance.characters -= length + length * length // LONG
         self._check_allowance()
         if len(self.problems) == before:
             try:
