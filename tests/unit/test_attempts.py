@@ -44,6 +44,7 @@ from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Verdict
 
 CUT, DO = StepId("cut"), StepId("do")
+ALL_HELD = "all 1 checks held, and every fault is undone"
 REFUSED = ActionFailedError(action="note", cause="refused")
 
 
