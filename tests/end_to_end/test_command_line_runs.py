@@ -103,6 +103,15 @@ def test_the_gravest_verdict_of_a_suite_is_its_exit_status(open_shop: Shop) -> N
     assert "BROKEN  mixed: 2 held, 1 broken, 1 not begun" in said.out
 
 
+def test_a_suite_has_its_dependencies_among_its_entries(open_shop: Shop) -> None:
+    file = written(open_shop, "fine", SUITE.format(name="fine", middle="leading"))
+
+    said = ran(open_shop, file, "--with-dependencies")
+
+    assert (said.status, said.out) == (2, "")
+    assert "list what its scenarios depend on" in said.err
+
+
 def test_a_suite_that_is_interrupted_is_stopped_and_undone(open_shop: Shop) -> None:
     file = written(open_shop, "fine", SUITE.format(name="fine", middle="leading"))
 

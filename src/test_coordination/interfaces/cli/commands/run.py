@@ -112,6 +112,9 @@ def command(
 
 async def _run(coordinator: Coordinator, order: Order) -> tuple[Sequence[ExecutionId], int]:
     if order.kind is DocumentKind.SUITE:
+        if order.with_dependencies:
+            message = "a suite runs what it lists; list what its scenarios depend on before them"
+            raise click.UsageError(message)
         return await run_suite(coordinator, order)
     try:
         execution, status = await run_order(coordinator, order)
