@@ -187,6 +187,26 @@ async def test_an_execution_that_could_not_be_begun_is_ended_by_the_next_sweep()
 
 
 @virtual
+async def test_an_undo_that_waits_for_what_an_older_fault_took_away_comes_to_its_end() -> None:
+    lab = Lab()
+    lab.kit.off.trouble("revert", Hang(seconds=12))
+    text = document("""
+steps:
+  - {id: older, fault: switch.off, target: shop, background: true}
+  - {id: newer, fault: switch.off, target: bank, hold: 1h}
+""")
+    async with lab.coordinator() as coordinator:
+        execution = await start(coordinator, text)
+        await until(3)
+        await coordinator.abort_execution(execution, reason="enough", by="ann")
+        ended = await coordinator.execution_result(execution)
+
+    assert ended.verdict is Verdict.STOPPED
+    assert lab.kit.board.done("revert") == ["shop", "bank"]
+    assert lab.kit.board.times("revert") == [13.0, 15.0]
+
+
+@virtual
 async def test_a_part_that_is_being_begun_as_its_whole_is_stopped_is_stopped_with_it() -> None:
     lab = Lab()
     async with lab.coordinator() as coordinator:

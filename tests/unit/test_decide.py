@@ -11,6 +11,7 @@ from support.engine_fakes import NumberedIdentities
 from support.engine_lab import MARK
 from support.virtual_time import at
 from test_coordination.application.engine.decide import (
+    UNDO_TURN,
     Begin,
     Cancel,
     Conclude,
@@ -192,6 +193,20 @@ def test_a_stop_ends_what_runs_and_undoes_faults_one_by_one_the_newest_first() -
     assert commands(done(C), done(d)) == (Cancel(step=B),)
     assert commands(done(C), done(d), done(B)) == (Cancel(step=A),)
     assert commands(done(C), done(d), done(B), done(A)) == (Conclude(),)
+
+
+def test_an_undo_that_gets_nowhere_has_the_older_faults_undone_beside_it() -> None:
+    steps = plan(fault(B), fault(A))
+    begun = [StepStarted(step=step.id) for step in steps.steps]
+    state = after(STARTED, *begun, armed(A), armed(B), ABORT)
+    assert state.changed_at is not None
+    turn_ends = state.changed_at + UNDO_TURN
+
+    first = decide(steps, state, state.changed_at)
+    later = decide(steps, state, turn_ends)
+
+    assert (first.commands, first.wake_at) == ((Cancel(step=B),), turn_ends)
+    assert (later.commands, later.wake_at) == ((Cancel(step=B), Cancel(step=A)), None)
 
 
 def test_what_was_taken_over_is_only_ended() -> None:

@@ -128,11 +128,15 @@ class IllegalTransitionError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """The state of one run; ``taken_over`` says why another worker had to end it."""
+    """The state of one run; ``taken_over`` says why another worker had to end it.
+
+    ``changed_at`` is the time of the last entry of its log.
+    """
 
     id: ExecutionId
     status: Status = Status.PENDING
     position: int = 0
+    changed_at: datetime | None = None
     worker: WorkerId | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -165,7 +169,7 @@ class Execution:
         """
         if entry.position != self.position + 1:
             raise self._refused(entry)
-        return replace(self._after(entry), position=entry.position)
+        return replace(self._after(entry), position=entry.position, changed_at=entry.at)
 
     def _after(self, entry: Entry) -> Execution:
         if self.status is Status.RUNNING:

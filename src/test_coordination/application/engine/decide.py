@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 
 from test_coordination.application.engine.readiness import Skip, Standing
 from test_coordination.application.engine.verdict import stop_reason
 from test_coordination.domain.execution import Execution, FaultState, FaultStatus
 from test_coordination.domain.plan import FaultWork, Plan, PlannedStep, Stage, WaitWork
 from test_coordination.domain.values import StepId, format_duration
+
+UNDO_TURN: Final = timedelta(seconds=10)
+"""How long an undo has the world to itself before the next older one is begun beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ def decide(plan: Plan, execution: Execution, now: datetime) -> Decision:
     if any(step.stage is Stage.FAILURE for step in running):
         return Decision(commands=())
     if stop_reason(plan, execution):
-        return _ending(running, execution)
+        return _ending(running, execution, now)
     if standing.all_over(Stage.BEFORE, Stage.MAIN, Stage.AFTER):
         return Decision(commands=(Conclude(),))
     deadline = execution.started_at + plan.timeout if execution.started_at else None
@@ -97,18 +100,25 @@ def decide(plan: Plan, execution: Execution, now: datetime) -> Decision:
     )
 
 
-def _ending(running: list[PlannedStep], execution: Execution) -> Decision:
-    """Undo the newest fault first, one after the other; everything else ends at once."""
-    faults = [step for step in running if step.fault is not None]
-    others = [Cancel(step=step.id) for step in running if step.fault is None]
+def _ending(running: list[PlannedStep], execution: Execution, now: datetime) -> Decision:
+    """Undo the newest fault first, one after the other; everything else ends at once.
+
+    An undo that gets nowhere in ``UNDO_TURN`` has the older ones undone beside it: what it waits
+    for may be what they have taken away.
+    """
+    others = [step for step in running if step.fault is None]
     ledger = list(execution.faults)
-    newest = max(faults, key=lambda step: _age(step, ledger), default=None)
-    commands: list[Command] = list(others)
-    if newest is not None:
-        commands.append(Cancel(step=newest.id))
-    elif not others:
-        commands.append(Conclude())
-    return Decision(commands=tuple(commands))
+    faults = [step for step in running if step.fault is not None]
+    faults.sort(key=lambda step: _age(step, ledger), reverse=True)
+    assert execution.changed_at is not None, "what is to end has begun"
+    turn_ends = execution.changed_at + UNDO_TURN
+    due = faults if now >= turn_ends else faults[:1]
+    if not running:
+        return Decision(commands=(Conclude(),))
+    return Decision(
+        commands=tuple(Cancel(step=step.id) for step in (*others, *due)),
+        wake_at=turn_ends if len(due) < len(faults) else None,
+    )
 
 
 def _age(step: PlannedStep, ledger: list[StepId]) -> int:

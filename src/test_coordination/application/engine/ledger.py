@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from test_coordination.application.capabilities import Fault
+from test_coordination.application.engine.decide import UNDO_TURN
 from test_coordination.application.engine.vault import Vault
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
@@ -151,3 +152,32 @@ async def _reverted(fault: Fault, receipt: Callable[[], Receipt]) -> Facts | Coo
             except Exception as error:  # noqa: BLE001  part of the border that a step is: what is left in force has to be on record
                 return UndoBrokenError(cause=f"{type(error).__name__}: {error}")
     return failure
+
+
+async def in_turns(undoing: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Do one after the other, each beside those before it that take longer than ``UNDO_TURN``.
+
+    If one raises, no further one is begun, and what is under way comes to its end.
+
+    Raises:
+        Exception: the first that was raised.
+    """
+    failures: list[Exception] = []
+
+    async def take(undo_one: Callable[[], Awaitable[None]], over: anyio.Event) -> None:
+        try:
+            await undo_one()
+        except Exception as error:  # noqa: BLE001  raised below: a task group would wrap it
+            failures.append(error)
+        over.set()
+
+    async with anyio.create_task_group() as group:
+        for undo_one in undoing:
+            over = anyio.Event()
+            group.start_soon(take, undo_one, over)
+            with anyio.move_on_after(UNDO_TURN.total_seconds()):
+                await over.wait()
+            if failures:
+                break
+    if failures:
+        raise failures[0]

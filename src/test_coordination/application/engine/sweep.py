@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 
 from test_coordination.application.capabilities import Fault
-from test_coordination.application.engine.ledger import undo
+from test_coordination.application.engine.ledger import in_turns, undo
 from test_coordination.application.engine.recorder import Recorder, Stores
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.engine.verdict import conclusion
@@ -74,12 +74,15 @@ class Sweeper:
             living = {worker.id: worker for worker in await self.workers.all()}
             silent = frozenset(await self.workers.silent())
             swept: list[Swept] = []
-            for record in records:
+
+            async def take(record: ExecutionRecord) -> None:
                 residue = again and record.status is Status.FINISHED
                 why = "what was left is tried again" if residue else ""
                 why = why or self._abandoned(record, living.get(record.worker), silent)
                 if why and (done := await self._take(record, why)) is not None:
                     swept.append(done)
+
+            await in_turns(partial(take, record) for record in records)
             return swept
 
     def _abandoned(
@@ -124,8 +127,9 @@ class Sweeper:
         recorder = Recorder(self.stores, record, state, vault=vault)
         if state.status is not Status.FINISHED:
             await recorder.record(ExecutionTakenOver(worker=self.me, reason=why))
-        for fault in reversed(state.outstanding):
-            await self._undo(fault, recorder, vault)
+        await in_turns(
+            partial(self._undo, fault, recorder, vault) for fault in reversed(state.outstanding)
+        )
         if recorder.state.status is not Status.FINISHED:
             await recorder.record(*conclusion(record.plan, recorder.state))
         left = recorder.state.outstanding
