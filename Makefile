@@ -28,7 +28,10 @@ requirements: ## pin what pyproject.toml asks for, with hashes
 generated: ## write the files that are made from the code: schemas and references
 	$(PYTHON) scripts/generate.py
 
+messages: ## write what is told of the bad files, to be read before it is committed
+	$(PYTHON) scripts/bad_messages.py
+
 benchmarks: ## print every benchmark's table
 	for each in benchmarks/*.py; do echo "== $$each"; $(PYTHON) "$$each" || exit 1; done
 
-.PHONY: help check quick format demo requirements generated benchmarks
+.PHONY: help check quick format demo requirements generated messages benchmarks

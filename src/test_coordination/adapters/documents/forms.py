@@ -12,7 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.words import alternatives, described, enumerated, shown
+from test_coordination.adapters.documents.words import (
+    SHOWN_LENGTH_MAX,
+    alternatives,
+    described,
+    enumerated,
+    shown,
+)
 from test_coordination.adapters.shapes import (
     BOUNDS,
     DURATION,
@@ -22,6 +28,7 @@ from test_coordination.adapters.shapes import (
     shown_as,
     span,
 )
+from test_coordination.domain.errors import nearest
 from test_coordination.domain.values import DURATION_EXPECTED, format_duration, parse_duration
 
 NAME_EXPECTED: Final = (
@@ -172,7 +179,8 @@ def choice(kinds: type[StrEnum], *, but: Collection[StrEnum] = ()) -> BeforeVali
     def check(value: object) -> object:
         if isinstance(value, str) and value in words:
             return kinds(value)
-        hint = f"; {alternatives(value, words)}" if isinstance(value, str) else ""
+        near = nearest(value[:SHOWN_LENGTH_MAX], words) if isinstance(value, str) else None
+        hint = f"; did you mean {near!r}?" if near else ""
         said = f"{enumerated(words)}, not {described(value)}{hint}"
         raise refusal("unknown_value", said)
 
