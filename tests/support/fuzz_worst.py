@@ -62,7 +62,10 @@ DOCUMENTS = {
     + "[{wait: 1s}]"
     + "}]" * 9
     + "\n",
-    "pattern": f"{HEAD}parameters: {{p: {{type: string, pattern: '(a+)+$', default: {'a' * 99}!}}}}\n",
+    "pattern": HEAD
+    + "parameters: {p: {type: string, pattern: '(a+)+$', default: "
+    + "a" * 99
+    + "!}}\n",
 }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ class Allowance:
 
     values: int = 200_000
     evaluations: int = 20_000
-    characters: int = 64 * 1024
+    characters: int = 192 * 1024
 
     @property
     def is_exceeded(self) -> bool:
@@ -204,10 +204,6 @@ class Settler:
         """Return a condition that is evaluated later; what is wrong with it is noted."""
         before = len(self.problems)
         known = self.filled(expression)
-        # A long one takes longer than many short ones that are as long together.
-        length = len(known.text)
-        self.allowance.characters -= length + length * length // LONG
-        self._check_allowance()
         if len(self.problems) == before:
             try:
                 self.expressions.compile(known, self.live, expected=Kind.BOOLEAN)
@@ -217,6 +213,10 @@ class Settler:
 
     def filled(self, expression: Expression) -> Expression:
         """Return ``expression`` with what `each` stands for put in."""
+        # A long one takes longer than many short ones that are as long together.
+        length = len(expression.text)
+        self.allowance.characters -= length + length * length // LONG
+        self._check_allowance()
         try:
             return with_each(expression, self.each)
         except InvalidExpressionError as error:
