@@ -92,7 +92,7 @@ def test_one_that_is_chosen_alone_is_hit_by_the_step_itself() -> None:
 @pytest.mark.parametrize(
     ("quota", "count"),
     [
-        (Quota(), 4), (Quota(count=1), 1), (Quota(count=3), 3), (Quota(count=9), 4),
+        (Quota(), 4), (Quota(count=1), 1), (Quota(count=3), 3), (Quota(count=4), 4),
         (Quota(percent=50), 2), (Quota(percent=51), 3), (Quota(percent=1), 1),
         (Quota(percent=0), 1), (Quota(percent=75.0), 3), (Quota(percent=1e-7), 1),
         (Quota(percent=100), 4),
@@ -105,6 +105,15 @@ def test_so_many_of_the_candidates_are_chosen(quota: Quota, count: int) -> None:
 
     assert len(choice.chosen) == count
     assert set(choice.chosen) <= set(choice.candidates)
+
+
+def test_asking_for_more_than_there_are_is_a_mistake() -> None:
+    wanted = select("shop", "bank", line=7, quota=Quota(count=3))
+
+    ((line, code, text),) = mistakes(story(fault("a", wanted)))
+
+    assert (line, code) == (7, "plan.too_few_targets")
+    assert "asks for 3 services, and only 2 fit: bank, shop" in text
 
 
 def test_a_protected_service_is_chosen_never_and_named_in_vain() -> None:

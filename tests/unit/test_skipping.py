@@ -98,20 +98,20 @@ async def test_what_is_about_a_step_that_was_skipped_is_skipped_and_no_further()
 @virtual
 async def test_what_was_skipped_or_failed_without_a_say_is_told_with_the_verdict() -> None:
     bed = Bed()
-    bed.kit.off.always("inject", failed())
+    bed.kit.note.error = failed()
     never = when("1 > 2")
 
     ended = await bed.run(
         plan(
             *(wait(name, condition=never) for name in "abcde"),
-            fault("cut", on_error=ErrorPolicy.IGNORE),
+            act("do", fails=True, on_error=ErrorPolicy.IGNORE),
             expect("well"),
         )
     )
 
     assert ended.reason == (
         "all 1 checks held, and every fault is undone; skipped: 'a', 'b', 'c' and 2 more; "
-        "failed and ignored: 'cut'"
+        "failed and ignored: 'do'"
     )
 
 

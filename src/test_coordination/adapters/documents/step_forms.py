@@ -111,7 +111,7 @@ class StepForm(Form):
     on_error: Annotated[ErrorPolicy, choice(ErrorPolicy)] = Field(
         default=ErrorPolicy.FAIL,
         description="what its failure means: fail stops the execution, continue lets the other "
-        "steps go on, ignore only notes it",
+        "steps go on, ignore only notes it; that a fault did not bite is never ignored",
     )
     for_each: Annotated[object, BeforeValidator(_axes, json_schema_input_type=shown_as(_AXES))] = (
         Field(

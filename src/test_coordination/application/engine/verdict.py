@@ -78,7 +78,7 @@ def judge(plan: Plan, execution: Execution) -> tuple[Verdict, str]:
     if stop is not None:
         return stop
     for step, state in _ended(plan, execution):
-        if state.outcome is Outcome.FAILED and step.on_error is ErrorPolicy.CONTINUE:
+        if state.outcome is Outcome.FAILED and _counts(step):
             reason = f"step {step.id!r} failed, and the others went on: {state.error}"
             return Verdict.COULD_NOT_RUN, reason
     validations = (*execution.validations, *_missed(plan, execution))
@@ -115,6 +115,15 @@ def _is_fatal(step: PlannedStep, state: StepState, execution: Execution) -> bool
     if fault is not None and fault.status is not FaultStatus.REVERTED:
         return True
     return step.on_error is ErrorPolicy.FAIL or _left_residue(step, state)
+
+
+def _counts(step: PlannedStep) -> bool:
+    """Tell whether a failure that stops nothing is still told by the verdict.
+
+    A fault that did not bite always is: what was to be survived has not happened.
+    """
+    ignored = step.on_error is ErrorPolicy.IGNORE and step.fault is None
+    return step.stage is not Stage.FAILURE and not ignored
 
 
 def _left_residue(step: PlannedStep, state: StepState) -> bool:

@@ -28,6 +28,13 @@ def choose(selector: Selector, step: StepId, settler: Settler, *, seed: int) -> 
             "write 'none: skip' if that may be"
         )
         settler.refuse(selector.mark, "plan.no_target", text)
+    asked = selector.quota.count or 0
+    if candidates and asked > len(candidates):
+        text = (
+            f"step {step!r} asks for {asked} services, and only {len(candidates)} fit: "
+            f"{', '.join(candidates)}; ask for fewer, or for a share such as 50%"
+        )
+        settler.refuse(selector.mark, "plan.too_few_targets", text)
     chosen = seeds.chosen(own, step, candidates, count=_count(selector.quota, len(candidates)))
     return Choice(step=step, seed=own, candidates=tuple(candidates), chosen=chosen)
 
