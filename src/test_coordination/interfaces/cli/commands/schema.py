@@ -16,7 +16,7 @@ from test_coordination.interfaces.cli.program import DocumentType, Program
         "tcoord schema --output scenario.schema.json",
         "tcoord schema topology",
         "",
-        "The first line of a scenario then makes editors check it while it is written:",
+        "With this first line in a scenario, editors check it while it is written:",
         "  # yaml-language-server: $schema=scenario.schema.json",
     ),
 )
