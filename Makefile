@@ -24,6 +24,13 @@ requirements: ## pin what pyproject.toml asks for, with hashes
 	    --no-header --no-emit-index-url --no-annotate --quiet --upgrade \
 	    --group "$${what#*:}" -o "requirements/$${what%:*}.txt"; \
 	done
+	$(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-annotate --quiet --upgrade --group fuzz -o requirements/fuzz.txt
+
+SECONDS := 600
+fuzz: ## feed the readers what reaches new code: make fuzz SECONDS=600
+	$(PYTHON) -m pip install --quiet --require-hashes --no-deps --requirement requirements/fuzz.txt
+	PYTHONPATH=tests:src:examples $(PYTHON) tests/support/fuzz_run.py $(SECONDS)
 
 generated: ## write the files that are made from the code: schemas and references
 	$(PYTHON) scripts/generate.py
@@ -34,4 +41,4 @@ messages: ## write what is told of the bad files, to be read before it is commit
 benchmarks: ## print every benchmark's table
 	for each in benchmarks/*.py; do echo "== $$each"; $(PYTHON) "$$each" || exit 1; done
 
-.PHONY: help check quick format demo requirements generated messages benchmarks
+.PHONY: help check quick format demo requirements fuzz generated messages benchmarks
