@@ -45,8 +45,8 @@ class Problem:
 def nearest(name: str, known: Collection[str]) -> str | None:
     """Return the name that ``name`` was most likely meant to be; None if nothing is like it.
 
-    Of many names only those are compared closely that have most characters in the same places,
-    counted from either end: to compare a thousand long ones would take half a second.
+    Of many names only those are compared closely that begin and end most like it: to compare a
+    thousand long ones would take half a second.
     """
     if not name:
         return None
@@ -58,10 +58,15 @@ def _likeliest(name: str, known: Collection[str]) -> Sequence[str]:
     backwards = name[::-1]
 
     def alike(other: str) -> int:
-        return [*map(eq, name, other), *map(eq, backwards, other[::-1])].count(True)
+        return _shared(name, other) + _shared(backwards, other[::-1])
 
     longest = max(map(len, known))
     return nlargest(max(CLOSELY // longest, 1), sorted(known), key=alike)
+
+
+def _shared(one: str, other: str) -> int:
+    """Return with how many of the same characters both begin."""
+    return [*map(eq, one, other), False].index(False)
 
 
 def suggestion(name: str, known: Sequence[str] | frozenset[str], *, most: int = 12) -> str:
