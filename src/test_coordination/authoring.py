@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from test_coordination import systems
+from test_coordination.adapters.documents.composition.headings import heading
+from test_coordination.adapters.documents.composition.library import FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.headings import heading
-from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.documents.reader import read
-from test_coordination.adapters.documents.reference import Explained, explained
-from test_coordination.adapters.documents.schema import scenario_schema
-from test_coordination.adapters.documents.schema_parts import schema_text
-from test_coordination.adapters.documents.schema_topology import topology_schema
+from test_coordination.adapters.documents.references.pages import Explained, explained
+from test_coordination.adapters.documents.schemas.documents import scenario_schema
+from test_coordination.adapters.documents.schemas.parts import schema_text
+from test_coordination.adapters.documents.schemas.topology import topology_schema
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from test_coordination.adapters.documents.composition.library import FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities

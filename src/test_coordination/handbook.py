@@ -7,12 +7,12 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import Final
 
-from test_coordination.adapters.documents.reference import catalogue_page
-from test_coordination.adapters.documents.reference_errors import errors_page
-from test_coordination.adapters.documents.reference_language import language_page
-from test_coordination.adapters.documents.schema import scenario_schema
-from test_coordination.adapters.documents.schema_parts import schema_text
-from test_coordination.adapters.documents.schema_topology import topology_schema
+from test_coordination.adapters.documents.references.errors import errors_page
+from test_coordination.adapters.documents.references.language import language_page
+from test_coordination.adapters.documents.references.pages import catalogue_page
+from test_coordination.adapters.documents.schemas.documents import scenario_schema
+from test_coordination.adapters.documents.schemas.parts import schema_text
+from test_coordination.adapters.documents.schemas.topology import topology_schema
 from test_coordination.adapters.expressions.functions import FUNCTIONS
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.targets.process import ProcessServices

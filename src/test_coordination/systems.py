@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
-from test_coordination.adapters.documents.topology import TopologyReader
+from test_coordination.adapters.documents.systems.topology import TopologyReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.topology import Topology

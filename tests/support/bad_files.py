@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support.decoder_catalogue import catalogue
 from test_coordination.adapters.documents.scenario import ScenarioReader
-from test_coordination.adapters.documents.topology import TopologyReader
+from test_coordination.adapters.documents.systems.topology import TopologyReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.domain.errors import InvalidDocumentError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from test_coordination.adapters.documents.compose import Composed, compose
+from test_coordination.adapters.documents.composition.compose import Composed, compose
 from test_coordination.adapters.documents.reader import read
 from test_coordination.adapters.documents.tree import TreeMap
 from test_coordination.application.definitions import Shelf

@@ -10,7 +10,7 @@ import pytest
 from support.decoder_catalogue import catalogue
 from test_coordination.adapters.documents.document import Document
 from test_coordination.adapters.documents.scenario import ScenarioDecoder, ScenarioReader
-from test_coordination.adapters.documents.topology import TopologyReader
+from test_coordination.adapters.documents.systems.topology import TopologyReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.domain.errors import InvalidDocumentError, Problem
 from test_coordination.domain.scenario import Scenario, Template

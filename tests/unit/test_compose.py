@@ -8,8 +8,8 @@ from time import perf_counter
 import pytest
 
 from support.compose_scene import composed, sentences, told, whole
-from test_coordination.adapters.documents.explain import explain
-from test_coordination.adapters.documents.merge import Merger
+from test_coordination.adapters.documents.composition.explain import explain
+from test_coordination.adapters.documents.composition.merge import Merger
 from test_coordination.adapters.documents.reader import read
 from test_coordination.domain.errors import Mark
 

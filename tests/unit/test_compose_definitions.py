@@ -8,11 +8,11 @@ import pytest
 
 from support.compose_scene import part
 from support.decoder_catalogue import catalogue
-from test_coordination.adapters.documents.closure import DEPTH_MAX, PARTS_MAX
+from test_coordination.adapters.documents.composition.closure import DEPTH_MAX, PARTS_MAX
+from test_coordination.adapters.documents.composition.uses import uses
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.documents.reader import read as yaml_tree
 from test_coordination.adapters.documents.scenario import ScenarioReader
-from test_coordination.adapters.documents.uses import uses
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError, Mark

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.compose_scene import sentences, told, whole
-from test_coordination.adapters.documents.merge import Merger
+from test_coordination.adapters.documents.composition.merge import Merger
 from test_coordination.adapters.documents.reader import read
 from test_coordination.domain.errors import Mark
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.compose_scene import composed, part, sentences, told, whole
-from test_coordination.adapters.documents.compose import DEPTH_MAX, PARENTS_MAX, compose
+from test_coordination.adapters.documents.composition.compose import DEPTH_MAX, PARENTS_MAX, compose
 from test_coordination.adapters.documents.reader import read
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.scenario import Part, Reference

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from test_coordination.adapters.documents.compose import Composed, compose
-from test_coordination.adapters.documents.explain import explain
+from test_coordination.adapters.documents.composition.compose import Composed, compose
+from test_coordination.adapters.documents.composition.explain import explain
 from test_coordination.adapters.documents.reader import read
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
 from test_coordination.application.definitions import Shelf

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.decoder_catalogue import catalogue
-from test_coordination.adapters.documents.compose import compose
+from test_coordination.adapters.documents.composition.compose import compose
+from test_coordination.adapters.documents.composition.explain import explain
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.explain import explain
 from test_coordination.adapters.documents.reader import read
 from test_coordination.adapters.documents.tree import TreeList, TreeMap
 from test_coordination.adapters.expressions.cel import CelExpressions

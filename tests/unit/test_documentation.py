@@ -13,9 +13,9 @@ import click
 import pytest
 
 from support.decoding import ROOT, trading
+from test_coordination.adapters.documents.composition.headings import heading
+from test_coordination.adapters.documents.composition.library import ChainedLibrary, FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.headings import heading
-from test_coordination.adapters.documents.library import ChainedLibrary, FileLibrary
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.targets.process import ProcessServices

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_coordination.adapters.documents.explain import explain
+from test_coordination.adapters.documents.composition.explain import explain
+from test_coordination.adapters.documents.composition.scalars import scalar
 from test_coordination.adapters.documents.reader import read
-from test_coordination.adapters.documents.scalars import scalar
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
 from test_coordination.domain.errors import Mark
 

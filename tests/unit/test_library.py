@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from test_coordination.adapters.documents.headings import heading
-from test_coordination.adapters.documents.library import (
+from test_coordination.adapters.documents.composition.headings import heading
+from test_coordination.adapters.documents.composition.library import (
     FILES_MAX,
     ChainedLibrary,
     FileLibrary,

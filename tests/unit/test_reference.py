@@ -14,15 +14,19 @@ from jsonschema import Draft7Validator
 
 from support.decoding import ROOT
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.forms import Form
-from test_coordination.adapters.documents.parameter_forms import ParameterForm
-from test_coordination.adapters.documents.reference import UnknownKindError, explain, explained
-from test_coordination.adapters.documents.reference_rules import DOCUMENT, EXPRESSION, YAML
-from test_coordination.adapters.documents.reference_words import anchor, value_words, yaml_line
-from test_coordination.adapters.documents.scenario_forms import BodyForm
-from test_coordination.adapters.documents.schema_parts import form_shape
-from test_coordination.adapters.documents.step_forms import COMMON_FORMS
-from test_coordination.adapters.documents.topology_forms import TopologyForm
+from test_coordination.adapters.documents.forms.form import Form
+from test_coordination.adapters.documents.forms.parameter import ParameterForm
+from test_coordination.adapters.documents.forms.scenario import BodyForm
+from test_coordination.adapters.documents.forms.step import COMMON_FORMS
+from test_coordination.adapters.documents.forms.topology import TopologyForm
+from test_coordination.adapters.documents.references.pages import (
+    UnknownKindError,
+    explain,
+    explained,
+)
+from test_coordination.adapters.documents.references.rules import DOCUMENT, EXPRESSION, YAML
+from test_coordination.adapters.documents.references.words import anchor, value_words, yaml_line
+from test_coordination.adapters.documents.schemas.parts import form_shape
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.expressions.functions import FUNCTIONS
 from test_coordination.domain.names import EXECUTION_FACTS, FAULT_FACTS, STEP_FACTS
@@ -189,7 +193,7 @@ def test_parameters_of_a_scenario_are_on_the_page() -> None:
 
 
 HOW_TO_ADD: Final = (
-    "say in adapters/documents/reference_rules.py what it is about, and run 'make generated'"
+    "say in adapters/documents/references/rules.py what it is about, and run 'make generated'"
 )
 SOURCES: Final = sorted((ROOT / "src" / "test_coordination").rglob("*.py"))
 CODES: Final = {
@@ -215,7 +219,7 @@ def rules_of(path: Path) -> Iterator[str]:
 
 
 def test_every_rule_that_a_document_can_break_is_on_the_page_about_errors() -> None:
-    found = {rule for path in SOURCES if path.parent.name == "documents" for rule in rules_of(path)}
+    found = {rule for path in SOURCES if "documents" in path.parts for rule in rules_of(path)}
     shown = {
         code.removeprefix("scenario.").removeprefix("topology.")
         for path in (ROOT / "tests/unit/fixtures/bad").glob("*.yaml")

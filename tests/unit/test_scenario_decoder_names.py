@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.decoding import HEAD, mistakes, read, template
-from test_coordination.adapters.documents import (
-    parameter_forms,
-    part_forms,
-    scenario_forms,
-    step_forms,
-)
-from test_coordination.adapters.documents.forms import Form
+from test_coordination.adapters.documents.forms import parameter, part, scenario, step
+from test_coordination.adapters.documents.forms.form import Form
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression
 from test_coordination.domain.steps import FaultStep
@@ -78,7 +73,7 @@ def test_the_steps_of_a_template_are_read_as_those_of_a_scenario() -> None:
 
 
 def forms() -> list[type[Form]]:
-    modules = (scenario_forms, step_forms, part_forms, parameter_forms)
+    modules = (scenario, step, part, parameter)
     found = [thing for module in modules for thing in vars(module).values()]
     kinds = [form for form in found if isinstance(form, type) and issubclass(form, Form)]
     return [form for form in kinds if form is not Form]

@@ -15,8 +15,8 @@ from jsonschema import Draft7Validator
 from support.decoder_catalogue import catalogue
 from support.decoding import GOOD, ROOT
 from test_coordination.adapters.documents.reader import read
-from test_coordination.adapters.documents.schema import scenario_schema
-from test_coordination.adapters.documents.schema_topology import topology_schema
+from test_coordination.adapters.documents.schemas.documents import scenario_schema
+from test_coordination.adapters.documents.schemas.topology import topology_schema
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.handbook import generated, known
 

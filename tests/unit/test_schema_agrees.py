@@ -14,8 +14,8 @@ from jsonschema import Draft7Validator
 from support.decoder_catalogue import catalogue
 from support.decoding import GOOD
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.schema import scenario_schema
-from test_coordination.adapters.documents.step_forms import STEP_FORMS, StepForm
+from test_coordination.adapters.documents.forms.step import STEP_FORMS, StepForm
+from test_coordination.adapters.documents.schemas.documents import scenario_schema
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError

@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator
 from support.decoder_catalogue import catalogue
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.documents.reader import read
-from test_coordination.adapters.documents.schema import scenario_schema
+from test_coordination.adapters.documents.schemas.documents import scenario_schema
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.application.definitions import Shelf
 from test_coordination.domain.errors import InvalidDocumentError

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from support.decoding import ROOT, trading
+from test_coordination.adapters.documents.composition.library import FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.targets.process import ProcessServices

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from test_coordination.adapters.documents.topology import TopologyReader
+from test_coordination.adapters.documents.systems.topology import TopologyReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.expressions import Expression

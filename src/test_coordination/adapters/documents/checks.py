@@ -6,15 +6,15 @@ from typing import Final
 
 from test_coordination.adapters.documents.document import Location
 from test_coordination.adapters.documents.drafts import Draft
-from test_coordination.adapters.documents.forms import fill
-from test_coordination.adapters.documents.identities import Identities
-from test_coordination.adapters.documents.reading import REFUSED, Reading
-from test_coordination.adapters.documents.scenario_forms import (
+from test_coordination.adapters.documents.forms.form import fill
+from test_coordination.adapters.documents.forms.scenario import (
     CheckForm,
     SteadyForm,
     StopRuleForm,
 )
-from test_coordination.adapters.documents.step_forms import ExpectForm
+from test_coordination.adapters.documents.forms.step import ExpectForm
+from test_coordination.adapters.documents.identities import Identities
+from test_coordination.adapters.documents.reading import REFUSED, Reading
 from test_coordination.domain.scenario import StopCondition
 from test_coordination.domain.steps import Check, Mode
 from test_coordination.domain.values import CheckId, StepId

@@ -5,16 +5,16 @@ from __future__ import annotations
 from test_coordination.adapters.documents.checks import places
 from test_coordination.adapters.documents.controls import read_retry
 from test_coordination.adapters.documents.document import Location
-from test_coordination.adapters.documents.field_types import split_reference
-from test_coordination.adapters.documents.forms import NAME_EXPECTED, fill, is_name
-from test_coordination.adapters.documents.identities import Identities
-from test_coordination.adapters.documents.reading import Reading
-from test_coordination.adapters.documents.scenario_forms import (
+from test_coordination.adapters.documents.forms.fields import split_reference
+from test_coordination.adapters.documents.forms.form import NAME_EXPECTED, fill, is_name
+from test_coordination.adapters.documents.forms.scenario import (
     BlastRadiusForm,
     DependencyForm,
     FailureForm,
     ResourcesForm,
 )
+from test_coordination.adapters.documents.identities import Identities
+from test_coordination.adapters.documents.reading import Reading
 from test_coordination.adapters.documents.words import shown
 from test_coordination.domain.scenario import BlastRadius, Dependency, Reference, Resources
 from test_coordination.domain.steps import ActionStep

@@ -8,8 +8,8 @@ from math import prod
 from typing import Final
 
 from test_coordination.adapters.documents.document import Location
-from test_coordination.adapters.documents.forms import WORD_EXPECTED, fill, is_word
-from test_coordination.adapters.documents.part_forms import RampForm, RepeatForm, RetryForm
+from test_coordination.adapters.documents.forms.form import WORD_EXPECTED, fill, is_word
+from test_coordination.adapters.documents.forms.part import RampForm, RepeatForm, RetryForm
 from test_coordination.adapters.documents.reading import REFUSED, Reading
 from test_coordination.adapters.documents.words import described, shown
 from test_coordination.application.capabilities import Fault

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     NAME_EXPECTED,
     WORD_EXPECTED,
     fill,
     is_name,
     is_word,
 )
-from test_coordination.adapters.documents.parameter_forms import ParameterForm
+from test_coordination.adapters.documents.forms.parameter import ParameterForm
 from test_coordination.adapters.documents.patterns import TEXT_LENGTH_MAX, pattern_problem
 from test_coordination.adapters.documents.words import alternatives, described, enumerated, shown
 from test_coordination.domain.arguments import ITEMS_MAX, typed

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from test_coordination.adapters.documents.closure import Closure, Opened
-from test_coordination.adapters.documents.compose import extended, kind_of, open_document
+from test_coordination.adapters.documents.composition.closure import Closure, Opened
+from test_coordination.adapters.documents.composition.compose import (
+    extended,
+    kind_of,
+    open_document,
+)
+from test_coordination.adapters.documents.composition.explain import explain
 from test_coordination.adapters.documents.declarations import read_parameters
 from test_coordination.adapters.documents.document import Document
-from test_coordination.adapters.documents.explain import explain
 from test_coordination.adapters.documents.reader import read
 from test_coordination.adapters.documents.scenario import ScenarioDecoder
 from test_coordination.adapters.documents.suites import SuiteDecoder

@@ -8,14 +8,14 @@ from typing import Final
 
 from test_coordination.adapters.documents.backgrounds import write_out
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import fill, not_supported
-from test_coordination.adapters.documents.identities import Identities
-from test_coordination.adapters.documents.step_forms import (
+from test_coordination.adapters.documents.forms.form import fill, not_supported
+from test_coordination.adapters.documents.forms.step import (
     COMMON_FORMS,
     LATER_STEPS,
     STEP_FORMS,
     StepForm,
 )
+from test_coordination.adapters.documents.identities import Identities
 from test_coordination.adapters.documents.words import alternatives, enumerated, shown
 from test_coordination.domain.values import StepId
 

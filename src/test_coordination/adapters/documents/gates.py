@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 from test_coordination.adapters.documents.document import Location
-from test_coordination.adapters.documents.forms import fill
-from test_coordination.adapters.documents.part_forms import BetweenForm, UntilForm
+from test_coordination.adapters.documents.forms.form import fill
+from test_coordination.adapters.documents.forms.part import BetweenForm, UntilForm
+from test_coordination.adapters.documents.forms.scenario import StartForm
 from test_coordination.adapters.documents.reading import REFUSED, Reading
-from test_coordination.adapters.documents.scenario_forms import StartForm
 from test_coordination.adapters.documents.words import alternatives, described, shown
 from test_coordination.domain.steps import Between, Gate, Moment
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from test_coordination.adapters.documents.capabilities import read_probe_parameters
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import WORD_EXPECTED, fill, is_word
-from test_coordination.adapters.documents.scenario_forms import ProbeForm
+from test_coordination.adapters.documents.forms.form import WORD_EXPECTED, fill, is_word
+from test_coordination.adapters.documents.forms.scenario import ProbeForm
 from test_coordination.adapters.documents.texts import Texts
 from test_coordination.adapters.documents.words import alternatives, enumerated, shown
 from test_coordination.application.capabilities import ProbeKind

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from test_coordination.adapters.documents.capabilities import read_none, read_with
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import NAME_EXPECTED, is_name
+from test_coordination.adapters.documents.forms.form import NAME_EXPECTED, is_name
 from test_coordination.adapters.documents.texts import Texts
 from test_coordination.adapters.documents.words import alternatives, shown
 from test_coordination.application.capabilities import Catalogue, Parameterised

@@ -13,21 +13,21 @@ from test_coordination.adapters.documents.claims import (
     read_on_failure,
     read_resources,
 )
-from test_coordination.adapters.documents.compose import LANGUAGE_VERSION, open_document
+from test_coordination.adapters.documents.composition.compose import LANGUAGE_VERSION, open_document
 from test_coordination.adapters.documents.declarations import parameter_type, read_parameters
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.drafts import Draft, every, named, read_drafts
-from test_coordination.adapters.documents.forms import fill, is_name, is_word
-from test_coordination.adapters.documents.gates import read_start
-from test_coordination.adapters.documents.identities import Identities
-from test_coordination.adapters.documents.probes import read_probes
-from test_coordination.adapters.documents.reading import Conditions, Reading
-from test_coordination.adapters.documents.references import check_references
-from test_coordination.adapters.documents.scenario_forms import (
+from test_coordination.adapters.documents.forms.form import fill, is_name, is_word
+from test_coordination.adapters.documents.forms.scenario import (
     BodyForm,
     ScenarioForm,
     TemplateForm,
 )
+from test_coordination.adapters.documents.gates import read_start
+from test_coordination.adapters.documents.identities import Identities
+from test_coordination.adapters.documents.probes import read_probes
+from test_coordination.adapters.documents.reading import Conditions, Reading
+from test_coordination.adapters.documents.relations import check_references
 from test_coordination.adapters.documents.steps import read_step
 from test_coordination.adapters.documents.texts import Texts
 from test_coordination.adapters.documents.words import described, shown

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from test_coordination.adapters.documents.document import Location
-from test_coordination.adapters.documents.field_types import PERCENT_MAX, share
-from test_coordination.adapters.documents.forms import fill
-from test_coordination.adapters.documents.part_forms import SelectorForm
+from test_coordination.adapters.documents.forms.fields import PERCENT_MAX, share
+from test_coordination.adapters.documents.forms.form import fill
+from test_coordination.adapters.documents.forms.part import SelectorForm
 from test_coordination.adapters.documents.reading import Reading
 from test_coordination.adapters.documents.words import described
 from test_coordination.domain.steps import Quota, Selector, Text

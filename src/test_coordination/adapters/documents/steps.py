@@ -15,11 +15,7 @@ from test_coordination.adapters.documents.controls import (
 )
 from test_coordination.adapters.documents.document import Location
 from test_coordination.adapters.documents.drafts import Draft
-from test_coordination.adapters.documents.gates import read_wait
-from test_coordination.adapters.documents.probes import probe_kind
-from test_coordination.adapters.documents.reading import REFUSED, Reading
-from test_coordination.adapters.documents.selectors import read_target
-from test_coordination.adapters.documents.step_forms import (
+from test_coordination.adapters.documents.forms.step import (
     ActionForm,
     BackgroundForm,
     ExpectForm,
@@ -34,6 +30,10 @@ from test_coordination.adapters.documents.step_forms import (
     StopForm,
     WaitForm,
 )
+from test_coordination.adapters.documents.gates import read_wait
+from test_coordination.adapters.documents.probes import probe_kind
+from test_coordination.adapters.documents.reading import REFUSED, Reading
+from test_coordination.adapters.documents.selectors import read_target
 from test_coordination.adapters.documents.words import described, shown
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import Expression

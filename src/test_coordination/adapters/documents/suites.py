@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Final, TypeAlias
 
-from test_coordination.adapters.documents.compose import LANGUAGE_VERSION
+from test_coordination.adapters.documents.composition.compose import LANGUAGE_VERSION
 from test_coordination.adapters.documents.declarations import parameter_type, read_parameters
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.field_types import split_reference
-from test_coordination.adapters.documents.forms import WORD_EXPECTED, fill, is_word
+from test_coordination.adapters.documents.forms.fields import split_reference
+from test_coordination.adapters.documents.forms.form import WORD_EXPECTED, fill, is_word
+from test_coordination.adapters.documents.forms.suite import SuiteEntryForm, SuiteForm
 from test_coordination.adapters.documents.identities import Identities
-from test_coordination.adapters.documents.suite_forms import SuiteEntryForm, SuiteForm
 from test_coordination.adapters.documents.texts import Texts
 from test_coordination.adapters.documents.words import alternatives, described, shown
 from test_coordination.application.ports import Expressions

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from test_coordination.adapters.documents.document import Document, Location
 from test_coordination.adapters.documents.drafts import Draft, every
+from test_coordination.adapters.documents.forms.step import ExpectForm, StopForm
 from test_coordination.adapters.documents.order import Order, goes_on
-from test_coordination.adapters.documents.step_forms import ExpectForm, StopForm
 from test_coordination.adapters.documents.words import alternatives, shown
 from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.steps import Step

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     Flag,
     Form,
     Name,

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from test_coordination.adapters.documents.bounds import Ancestor, parameter_problems
+from test_coordination.adapters.documents.composition.bounds import Ancestor, parameter_problems
+from test_coordination.adapters.documents.composition.merge import Merger
 from test_coordination.adapters.documents.document import Document
-from test_coordination.adapters.documents.field_types import REFERENCE_EXPECTED, split_reference
-from test_coordination.adapters.documents.merge import Merger
+from test_coordination.adapters.documents.forms.fields import REFERENCE_EXPECTED, split_reference
 from test_coordination.adapters.documents.reader import NODES_MAX, read
 from test_coordination.adapters.documents.tree import TreeList, TreeMap, count
 from test_coordination.adapters.documents.words import alternatives, described, shown

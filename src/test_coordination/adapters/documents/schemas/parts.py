@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from test_coordination.adapters.documents.forms import Form
+from test_coordination.adapters.documents.forms.form import Form
 from test_coordination.adapters.shapes import BOUNDS, OPENED, TYPE, Shape, admitting, model_shape
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"

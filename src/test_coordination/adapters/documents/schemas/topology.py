@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from test_coordination.adapters.documents.addresses import PORT_MAX
-from test_coordination.adapters.documents.forms import NAME_SHAPE, WORD_SHAPE
-from test_coordination.adapters.documents.schema_parts import (
-    DRAFT,
-    chosen,
-    finished,
-    form_shape,
-    having,
-    needing,
-    ref,
-)
-from test_coordination.adapters.documents.services import SERVICES_MAX
-from test_coordination.adapters.documents.topology import BUILT_IN
-from test_coordination.adapters.documents.topology_forms import (
+from test_coordination.adapters.documents.forms.form import NAME_SHAPE, WORD_SHAPE
+from test_coordination.adapters.documents.forms.topology import (
     HealthForm,
     InvariantForm,
     LinkForm,
@@ -27,6 +15,18 @@ from test_coordination.adapters.documents.topology_forms import (
     StoreForm,
     TopologyForm,
 )
+from test_coordination.adapters.documents.schemas.parts import (
+    DRAFT,
+    chosen,
+    finished,
+    form_shape,
+    having,
+    needing,
+    ref,
+)
+from test_coordination.adapters.documents.systems.addresses import PORT_MAX
+from test_coordination.adapters.documents.systems.services import SERVICES_MAX
+from test_coordination.adapters.documents.systems.topology import BUILT_IN
 from test_coordination.adapters.documents.words import enumerated
 from test_coordination.adapters.shapes import Shape
 

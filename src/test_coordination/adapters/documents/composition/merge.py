@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from test_coordination.adapters.documents.document import PROBLEMS_MAX
-from test_coordination.adapters.documents.entries import (
+from test_coordination.adapters.documents.composition.entries import (
     GROUPS,
     PLACES,
     Entries,
@@ -19,6 +18,7 @@ from test_coordination.adapters.documents.entries import (
     flat,
     kinds,
 )
+from test_coordination.adapters.documents.document import PROBLEMS_MAX
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
 from test_coordination.adapters.documents.words import alternatives, described, enumerated, shown
 from test_coordination.domain.errors import Mark, Problem

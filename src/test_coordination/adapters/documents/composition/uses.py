@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from test_coordination.adapters.documents.compose import kind_of
-from test_coordination.adapters.documents.entries import GROUPS
-from test_coordination.adapters.documents.field_types import split_reference
+from test_coordination.adapters.documents.composition.compose import kind_of
+from test_coordination.adapters.documents.composition.entries import GROUPS
+from test_coordination.adapters.documents.forms.fields import split_reference
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
 from test_coordination.domain.scenario import DocumentKind, Reference
 

@@ -7,24 +7,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from test_coordination.adapters.documents.addresses import Addresses, read_addresses
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     NAME_EXPECTED,
     WORD_EXPECTED,
     fill,
     is_name,
     is_word,
 )
-from test_coordination.adapters.documents.placeholders import Placeholders
-from test_coordination.adapters.documents.services import Services
-from test_coordination.adapters.documents.stores import Stores
-from test_coordination.adapters.documents.texts import Texts
-from test_coordination.adapters.documents.topology_forms import (
+from test_coordination.adapters.documents.forms.topology import (
     InvariantForm,
     LinkForm,
     TopologyForm,
 )
+from test_coordination.adapters.documents.systems.addresses import Addresses, read_addresses
+from test_coordination.adapters.documents.systems.placeholders import Placeholders
+from test_coordination.adapters.documents.systems.services import Services
+from test_coordination.adapters.documents.systems.stores import Stores
+from test_coordination.adapters.documents.texts import Texts
 from test_coordination.adapters.documents.words import alternatives, shown
 from test_coordination.application.ports import Expressions
 from test_coordination.domain.expressions import Kind, Names

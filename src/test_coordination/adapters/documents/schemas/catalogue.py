@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from test_coordination.adapters.documents.capabilities import SHORT_FORMS
-from test_coordination.adapters.documents.schema_parts import (
+from test_coordination.adapters.documents.schemas.parts import (
     ANY_MAP,
     REPLACE,
     chosen,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from test_coordination.adapters.documents.field_types import NAMED_SCENARIO
-from test_coordination.adapters.documents.forms import Form
-from test_coordination.adapters.documents.scenario_forms import (
+from test_coordination.adapters.documents.forms.fields import NAMED_SCENARIO
+from test_coordination.adapters.documents.forms.form import Form
+from test_coordination.adapters.documents.forms.scenario import (
     BlastRadiusForm,
     CheckForm,
     DependencyForm,
@@ -20,20 +20,21 @@ from test_coordination.adapters.documents.scenario_forms import (
     StopRuleForm,
     TemplateForm,
 )
-from test_coordination.adapters.documents.schema_catalogue import (
+from test_coordination.adapters.documents.forms.suite import SuiteEntryForm, SuiteForm
+from test_coordination.adapters.documents.schemas.catalogue import (
     INHERITED,
     given_with,
     names_of,
     parameter_definitions,
     probe_shape,
 )
-from test_coordination.adapters.documents.schema_declarations import (
+from test_coordination.adapters.documents.schemas.declarations import (
     WORD_KEYS,
     declaration,
     declarations,
     inherited,
 )
-from test_coordination.adapters.documents.schema_parts import (
+from test_coordination.adapters.documents.schemas.parts import (
     ANY_MAP,
     DRAFT,
     chosen,
@@ -45,8 +46,7 @@ from test_coordination.adapters.documents.schema_parts import (
     placed,
     ref,
 )
-from test_coordination.adapters.documents.schema_steps import StepShapes, step_definitions
-from test_coordination.adapters.documents.suite_forms import SuiteEntryForm, SuiteForm
+from test_coordination.adapters.documents.schemas.steps import StepShapes, step_definitions
 from test_coordination.adapters.shapes import WHOLE, Shape
 from test_coordination.application.capabilities import Catalogue
 from test_coordination.domain.scenario import DocumentKind

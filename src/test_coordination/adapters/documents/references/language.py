@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from test_coordination.adapters.documents.declarations import EXPECTED
-from test_coordination.adapters.documents.forms import Form
-from test_coordination.adapters.documents.parameter_forms import ParameterForm
-from test_coordination.adapters.documents.part_forms import (
+from test_coordination.adapters.documents.forms.form import Form
+from test_coordination.adapters.documents.forms.parameter import ParameterForm
+from test_coordination.adapters.documents.forms.part import (
     BetweenForm,
     RampForm,
     RepeatForm,
@@ -17,30 +17,7 @@ from test_coordination.adapters.documents.part_forms import (
     SelectorForm,
     UntilForm,
 )
-from test_coordination.adapters.documents.reference import MADE
-from test_coordination.adapters.documents.reference_prose import (
-    BACKGROUND,
-    CHECKS,
-    DOCUMENTS,
-    EXPRESSIONS,
-    FACTS,
-    INHERITANCE,
-    INTRODUCTION,
-    NAMES,
-    PARAMETERS,
-    STEPS,
-    VALUES,
-)
-from test_coordination.adapters.documents.reference_words import (
-    KeyWords,
-    contents,
-    examples,
-    key_words,
-    keys_table,
-    page,
-    table,
-)
-from test_coordination.adapters.documents.scenario_forms import (
+from test_coordination.adapters.documents.forms.scenario import (
     BlastRadiusForm,
     CheckForm,
     DependencyForm,
@@ -53,9 +30,32 @@ from test_coordination.adapters.documents.scenario_forms import (
     StopRuleForm,
     TemplateForm,
 )
-from test_coordination.adapters.documents.schema_parts import form_shape
-from test_coordination.adapters.documents.step_forms import COMMON_FORMS, STEP_FORMS, StepForm
-from test_coordination.adapters.documents.suite_forms import SuiteEntryForm, SuiteForm
+from test_coordination.adapters.documents.forms.step import COMMON_FORMS, STEP_FORMS, StepForm
+from test_coordination.adapters.documents.forms.suite import SuiteEntryForm, SuiteForm
+from test_coordination.adapters.documents.references.pages import MADE
+from test_coordination.adapters.documents.references.prose import (
+    BACKGROUND,
+    CHECKS,
+    DOCUMENTS,
+    EXPRESSIONS,
+    FACTS,
+    INHERITANCE,
+    INTRODUCTION,
+    NAMES,
+    PARAMETERS,
+    STEPS,
+    VALUES,
+)
+from test_coordination.adapters.documents.references.words import (
+    KeyWords,
+    contents,
+    examples,
+    key_words,
+    keys_table,
+    page,
+    table,
+)
+from test_coordination.adapters.documents.schemas.parts import form_shape
 from test_coordination.domain.names import (
     EXECUTION_FACTS,
     FAULT_FACTS,

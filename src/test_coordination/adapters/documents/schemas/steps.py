@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from test_coordination.adapters.documents.field_types import TIME
-from test_coordination.adapters.documents.forms import NAME_SHAPE, Form
-from test_coordination.adapters.documents.part_forms import (
+from test_coordination.adapters.documents.forms.fields import TIME
+from test_coordination.adapters.documents.forms.form import NAME_SHAPE, Form
+from test_coordination.adapters.documents.forms.part import (
     BetweenForm,
     RampForm,
     RepeatForm,
@@ -15,13 +15,19 @@ from test_coordination.adapters.documents.part_forms import (
     SelectorForm,
     UntilForm,
 )
-from test_coordination.adapters.documents.schema_catalogue import (
+from test_coordination.adapters.documents.forms.step import (
+    COMMON_FORMS,
+    STEP_FORMS,
+    BackgroundForm,
+    StepForm,
+)
+from test_coordination.adapters.documents.schemas.catalogue import (
     INHERITED,
     given_with,
     names_of,
     probe_shape,
 )
-from test_coordination.adapters.documents.schema_parts import (
+from test_coordination.adapters.documents.schemas.parts import (
     ANY_MAP,
     REPLACE,
     chosen,
@@ -31,12 +37,6 @@ from test_coordination.adapters.documents.schema_parts import (
     needing,
     placed,
     ref,
-)
-from test_coordination.adapters.documents.step_forms import (
-    COMMON_FORMS,
-    STEP_FORMS,
-    BackgroundForm,
-    StepForm,
 )
 from test_coordination.adapters.documents.words import enumerated
 from test_coordination.adapters.shapes import TYPE, Shape, admitting

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from test_coordination.adapters.documents.composition.headings import heading
 from test_coordination.adapters.documents.document import plain_text
-from test_coordination.adapters.documents.headings import heading
 from test_coordination.adapters.documents.reader import BYTES_MAX
 from test_coordination.application.ports import Library
 from test_coordination.domain.errors import CoordinationError

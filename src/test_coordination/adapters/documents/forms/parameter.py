@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from test_coordination.adapters.documents.forms import Flag, Form, Words
+from test_coordination.adapters.documents.forms.form import Flag, Form, Words
 
 
 class ParameterForm(Form):

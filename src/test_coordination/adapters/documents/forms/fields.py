@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator
 
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     CONDITION,
     choice,
     duration_shape,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from test_coordination.adapters.documents.composition.scalars import KEY_LENGTH_MAX, block, scalar
 from test_coordination.adapters.documents.document import Location
-from test_coordination.adapters.documents.scalars import KEY_LENGTH_MAX, block, scalar
 from test_coordination.adapters.documents.tree import Tree, TreeList, TreeMap
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.scenario import Explanation, WrittenLine

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from test_coordination.adapters.documents.field_types import ScenarioName, Title, Verdicts, whole
-from test_coordination.adapters.documents.forms import Form, Name, Words
+from test_coordination.adapters.documents.forms.fields import ScenarioName, Title, Verdicts, whole
+from test_coordination.adapters.documents.forms.form import Form, Name, Words
 from test_coordination.domain.verdicts import Verdict
 
 CONCURRENCY_MAX: Final = 1_000

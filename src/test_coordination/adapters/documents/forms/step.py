@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import BeforeValidator, Field
 
-from test_coordination.adapters.documents.field_types import (
+from test_coordination.adapters.documents.forms.fields import (
     Condition,
     FlagOrKeys,
     LongTime,
@@ -21,7 +21,7 @@ from test_coordination.adapters.documents.field_types import (
     either,
     whole,
 )
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     Form,
     Name,
     Statement,

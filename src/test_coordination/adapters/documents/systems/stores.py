@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import NAME_EXPECTED, fill, is_name
-from test_coordination.adapters.documents.placeholders import Placeholders
-from test_coordination.adapters.documents.topology_forms import StoreForm
+from test_coordination.adapters.documents.forms.form import NAME_EXPECTED, fill, is_name
+from test_coordination.adapters.documents.forms.topology import StoreForm
+from test_coordination.adapters.documents.systems.placeholders import Placeholders
 from test_coordination.adapters.documents.words import shown
 from test_coordination.domain.topology import Store
 

@@ -6,17 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from test_coordination.adapters.documents.addresses import Addresses
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     NAME_EXPECTED,
     WORD_EXPECTED,
     fill,
     is_name,
     is_word,
 )
-from test_coordination.adapters.documents.placeholders import Placeholders
-from test_coordination.adapters.documents.topology_forms import HealthForm, ServiceForm, StateForm
+from test_coordination.adapters.documents.forms.topology import HealthForm, ServiceForm, StateForm
+from test_coordination.adapters.documents.systems.addresses import Addresses
+from test_coordination.adapters.documents.systems.placeholders import Placeholders
 from test_coordination.adapters.documents.words import alternatives, enumerated, shown
 from test_coordination.domain.graph import find_cycle
 from test_coordination.domain.topology import (

@@ -11,11 +11,11 @@ from test_coordination.adapters.documents.declarations import (
     PARAMETERS_MAX,
     SINGLE_TYPES,
 )
-from test_coordination.adapters.documents.field_types import SHARE
-from test_coordination.adapters.documents.forms import NAME_SHAPE
-from test_coordination.adapters.documents.parameter_forms import ParameterForm
+from test_coordination.adapters.documents.forms.fields import SHARE
+from test_coordination.adapters.documents.forms.form import NAME_SHAPE
+from test_coordination.adapters.documents.forms.parameter import ParameterForm
 from test_coordination.adapters.documents.patterns import PATTERN_LENGTH_MAX
-from test_coordination.adapters.documents.schema_parts import (
+from test_coordination.adapters.documents.schemas.parts import (
     NAMES,
     REPLACE,
     form_shape,

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import BeforeValidator, Field
 
-from test_coordination.adapters.documents.field_types import (
+from test_coordination.adapters.documents.forms.fields import (
     PERCENT_MAX,
     SHARE,
     FailOrSkip,
@@ -17,7 +17,7 @@ from test_coordination.adapters.documents.field_types import (
     percentage,
     whole,
 )
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     Form,
     Statement,
     Words,

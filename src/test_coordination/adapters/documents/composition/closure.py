@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from test_coordination.adapters.documents.compose import unknown
+from test_coordination.adapters.documents.composition.compose import unknown
+from test_coordination.adapters.documents.composition.uses import Use, uses
 from test_coordination.adapters.documents.document import PROBLEMS_MAX, Document
 from test_coordination.adapters.documents.tree import TreeMap
-from test_coordination.adapters.documents.uses import Use, uses
 from test_coordination.adapters.documents.words import alternatives, shown
 from test_coordination.application.ports import Library
 from test_coordination.domain.errors import InvalidDocumentError, Mark, Problem

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from test_coordination.adapters.documents.document import Document, Location
-from test_coordination.adapters.documents.forms import WORD_EXPECTED, is_word
+from test_coordination.adapters.documents.forms.form import WORD_EXPECTED, is_word
 from test_coordination.adapters.documents.words import described, shown
 from test_coordination.domain.topology import Address
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 from typing import Final
 
-from test_coordination.adapters.documents.reference import MADE
-from test_coordination.adapters.documents.reference_rules import GROUPS
-from test_coordination.adapters.documents.reference_words import contents, page, table
+from test_coordination.adapters.documents.references.pages import MADE
+from test_coordination.adapters.documents.references.rules import GROUPS
+from test_coordination.adapters.documents.references.words import contents, page, table
 from test_coordination.domain.errors import CoordinationError
 
 _INTRODUCTION: Final = """

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from test_coordination.adapters.documents.field_types import (
+from test_coordination.adapters.documents.forms.fields import (
     TIME_MIN,
     LongTime,
     ScenarioName,
@@ -19,7 +19,7 @@ from test_coordination.adapters.documents.field_types import (
     percentage,
     whole,
 )
-from test_coordination.adapters.documents.forms import (
+from test_coordination.adapters.documents.forms.form import (
     Flag,
     Form,
     Name,

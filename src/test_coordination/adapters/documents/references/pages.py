@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from test_coordination.adapters.documents.capabilities import SHORT_FORMS
-from test_coordination.adapters.documents.reference_words import (
+from test_coordination.adapters.documents.references.words import (
     KeyWords,
     contents,
     key_words,
@@ -16,7 +16,7 @@ from test_coordination.adapters.documents.reference_words import (
     table,
     yaml_line,
 )
-from test_coordination.adapters.documents.schema_catalogue import example
+from test_coordination.adapters.documents.schemas.catalogue import example
 from test_coordination.application.capabilities import (
     Action,
     Catalogue,

@@ -1,0 +1,1 @@
+"""Documents laid over those that they extend, each part keeping its place."""

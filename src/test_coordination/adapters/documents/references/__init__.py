@@ -1,0 +1,1 @@
+"""Pages about the language, the catalogue and the errors, made from the code."""

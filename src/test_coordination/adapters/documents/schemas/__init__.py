@@ -1,0 +1,1 @@
+"""The JSON Schemas of documents, made from the forms and the catalogue."""

@@ -1,0 +1,1 @@
+"""Topologies: the services of a system under test."""
