@@ -23,8 +23,8 @@ from random import Random
 from statistics import mean, median
 from typing import Final
 
+from test_coordination.adapters.documents.composition.library import FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
-from test_coordination.adapters.documents.library import FileLibrary
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.targets.process import ProcessServices

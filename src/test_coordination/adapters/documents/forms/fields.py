@@ -123,13 +123,22 @@ def number(*, above: float | None = None, least: float | None = None) -> BeforeV
     return BeforeValidator(check, json_schema_input_type=shown_as({"type": "number", **low}))
 
 
+# What other tools say for a verdict, and what it is called here.
+_ELSEWHERE: Final = {
+    "passed": "held", "pass": "held", "success": "held",
+    "failed": "broken", "fail": "broken", "deviated": "broken",
+    "aborted": "stopped",
+}  # fmt: skip
+
+
 def _verdicts(value: object) -> object:
     words = [verdict.value for verdict in Verdict]
     found = []
     for one in value if isinstance(value, list) else [value]:
         if not isinstance(one, str) or one not in words:
-            hint = f"; {alternatives(one, words)}" if isinstance(one, str) else ""
-            said = f"{enumerated(words)}, or a list of these, not {described(one)}{hint}"
+            said = f"{enumerated(words)}, or a list of these, not {described(one)}"
+            if isinstance(one, str):
+                said += f"; {alternatives(_ELSEWHERE.get(one, one), words)}"
             raise refusal("unknown_value", said)
         found.append(Verdict(one))
     if not found:
