@@ -241,7 +241,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_is_good
     async with open_pool(url, connections_max=1) as pool:
         with anyio.move_on_after(0.1):
             async with pools.transaction(pool, doing="waiting") as lent:
-                await lent.execute("INSERT INTO scenario (name) VALUES ('never')")
+                await lent.execute("INSERT INTO scenario (name, kind) VALUES ('never', 'scenario')")
                 await lent.execute("SELECT pg_sleep(10)")
 
         assert await pool.fetchval("SELECT count(*) FROM scenario WHERE name = 'never'") == 0

@@ -168,3 +168,25 @@ def test_a_bound_of_another_type_bounds_nothing() -> None:
     declared = Parameter(name="p", type=T.STRING, mark=MARK, minimum=1, maximum=2)
 
     assert bound({"p": "text"}, declared) == {"p": "text"}
+
+
+def test_a_list_is_given_whole_or_with_commas_and_each_item_keeps_the_bounds() -> None:
+    many = Parameter(name="n", type=T.LIST, items=T.INTEGER, mark=MARK, minimum=1, maximum=9)
+    where = Parameter(name="at", type=T.LIST, items=T.SERVICE, mark=MARK)
+
+    assert bound({"n": "1,2", "at": ["shop"]}, many, where) == {"n": (1, 2), "at": ("shop",)}
+    assert refusals({"n": "1,two"}, many) == [
+        "parameter 'n' is '1,two'; expected a list of at most 1000, each a whole number"
+    ]
+    assert refusals({"n": [1, 12]}, many) == ["parameter 'n' is 12; expected at most 9"]
+    assert refusals({"at": "shop,bnk"}, where) == [
+        "parameter 'at': no service is named 'bnk'; did you mean 'bank'?"
+    ]
+
+
+def test_what_is_given_for_a_secret_is_never_repeated() -> None:
+    token = Parameter(name="token", type=T.SECRET, mark=MARK, required=True)
+
+    assert bound({"token": "env:TOKEN"}, token) == {"token": "env:TOKEN"}
+    (said,) = refusals({"token": "s3cr3t-canary"}, token)
+    assert "canary" not in said

@@ -62,7 +62,7 @@ async def test_a_scenario_runs_another_one_as_an_execution_of_its_own() -> None:
     assert record.plan.parameters == {"outage": "3s"}
     assert lab.kit.board.times("revert") == [4.0]
     (judged,) = ended.validations
-    assert (judged.check, judged.expression) == ("inside", 'verdict of "inner" is held')
+    assert (judged.check, judged.expression) == ("inside", 'verdict of "inner@1" is held')
     assert ended.steps[StepId("inside")].facts == {"execution": str(inner.id), "verdict": "held"}
     outer = await lab.log.get(ended.id)
     assert outer.parent is None

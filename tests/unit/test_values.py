@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_coordination.domain.values import DURATION_TEXT_MAX, format_duration, parse_duration
+from test_coordination.domain.values import (
+    DURATION_TEXT_MAX,
+    format_bytes,
+    format_duration,
+    parse_bytes,
+    parse_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +68,17 @@ def test_what_is_told_is_rounded_and_keeps_its_sign() -> None:
     told = [timedelta(microseconds=1_600), -timedelta(seconds=90), timedelta(microseconds=-400)]
 
     assert [format_duration(value) for value in told] == ["2ms", "-1m30s", "0s"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0B", 0), ("512B", 512), ("64MiB", 64 * 1024**2), ("1.5KiB", 1536), ("1GB", 1000**3)],
+)
+def test_sizes_are_read_and_written_to_the_byte(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+    assert parse_bytes(format_bytes(size)) == size
+
+
+@pytest.mark.parametrize("text", ["", "1", "1 KB", "-1B", "1.5B", "1kb", "1PB", "9" * 40 + "B"])
+def test_what_is_no_whole_number_of_bytes_is_none(text: str) -> None:
+    assert parse_bytes(text) is None

@@ -93,12 +93,6 @@ def word(name: str) -> str:
     return name.replace("-", "_")
 
 
-def probe_of(name: str) -> ProbeName:
-    """Return the probe that a dotted name asks for; the empty name if it asks for none."""
-    found = figure_name(name)
-    return found.probe if found else ProbeName("")
-
-
 def figure_name(name: str) -> FigureName | None:
     """Return what a dotted name asks of a probe; None if it asks for something else."""
     found = _FIGURE.fullmatch(name)
@@ -162,10 +156,8 @@ def settled_values(  # noqa: PLR0917  four types, of which none can be taken for
     return {**given, **seen, **_known(topology)}
 
 
-def each_names(for_each: ForEach | None) -> Names:
+def each_names(for_each: ForEach) -> Names:
     """Return the names that are known inside a step that is copied."""
-    if for_each is None:
-        return {}
     return {f"each.{axis}": Kind.ANY for axis in for_each.axes} | {"each.index": Kind.INTEGER}
 
 
