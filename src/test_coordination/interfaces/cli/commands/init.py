@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from test_coordination.domain.scenario import Scenario, Suite, Template
-from test_coordination.domain.topology import Topology
+from test_coordination.domain.topology import Criticality, Topology
 from test_coordination.interfaces.cli.drafting import (
     NAME,
     extending_draft,
@@ -92,9 +92,19 @@ def _schema(desk: Desk, file: Path) -> str:
 
 
 def _service(topology: Topology | None) -> str | None:
-    """Return a service that may be broken, if it is known which services there are."""
+    """Return a service that may be broken, if it is known which services there are.
+
+    One that others need less, and that speaks HTTP, is the kinder one to begin with.
+    """
     services = () if topology is None else topology.services.values()
-    return next((service.name for service in services if not service.protect), None)
+    open_ones = [service for service in services if not service.protect]
+    order = [Criticality.LOW, Criticality.NORMAL, Criticality.HIGH]
+    kindest = min(
+        open_ones,
+        key=lambda service: ("http" not in service.ports, order.index(service.criticality)),
+        default=None,
+    )
+    return kindest.name if kindest else None
 
 
 def _parent(desk: Desk, name: str, file: Path) -> Scenario:
