@@ -32,7 +32,7 @@ touches shop: 1 service, 33 % of the system
 critical path
   break → back → rest
 
-locks
+locks (shown, and not yet kept between executions)
   alone  service/shop
 
 left to chance (seed 0; --seed 0 chooses the same again)

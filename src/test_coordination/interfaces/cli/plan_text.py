@@ -166,7 +166,7 @@ class PlanText:
         rows = {"alone": claims.exclusive, "shared": claims.shared, "slots of": pools}
         held = {word: names for word, names in rows.items() if names}
         if held:
-            yield heading("locks")
+            yield heading("locks (shown, and not yet kept between executions)")
             label = max(map(len, held))
             for word, names in held.items():
                 yield said(word, ", ".join(names), columns=self.columns, label=label)

@@ -77,7 +77,8 @@ class BodyForm(Form):
     )
     resources: object = Field(
         default=None,
-        description="what it claims beside the targets of its faults, for itself or shared",
+        description="what it claims beside the targets of its faults, for itself or shared; plans "
+        "show it, and nothing keeps others away yet",
         examples=[{"exclusive": ["database/trading"], "pools": {"network": 1}}],
     )
     blast_radius: object = Field(
