@@ -271,3 +271,24 @@ async def test_each_sweep_that_meets_a_store_away_is_followed_by_the_next() -> N
         swept: Sequence[Swept] = await coordinator.undo_faults()
 
     assert swept == []
+
+
+@virtual
+async def test_a_store_that_is_away_for_a_moment_is_waited_for_before_a_coordinator_is_lent() -> (
+    None
+):
+    lab = Lab()
+    lab.log.away = True
+
+    async def comes_back() -> None:
+        await anyio.sleep(5)
+        lab.log.away = False
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(comes_back)
+        began = anyio.current_time()
+        async with lab.coordinator() as coordinator:
+            waited_s = anyio.current_time() - began
+
+    assert not coordinator.swept
+    assert waited_s == pytest.approx(5, abs=0.2)

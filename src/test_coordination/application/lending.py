@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
@@ -11,7 +11,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from test_coordination.application.coordinator import Coordinator, Work
-from test_coordination.application.engine.sweep import Sweeper
+from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE
+from test_coordination.application.engine.sweep import Sweeper, Swept
 from test_coordination.application.executions import Executions
 from test_coordination.application.ports import Worker
 from test_coordination.application.suite_runs import SuiteRuns
@@ -72,7 +73,7 @@ async def _at_work(world: World, group: TaskGroup, me: WorkerId) -> AsyncGenerat
         me=me,
         busy=executions.busy,
     )
-    swept = await sweeper.sweep()
+    swept = await _first_sweep(sweeper)
     group.start_soon(_keep_sweeping, sweeper)
     suites = SuiteRuns(world, executions, group)
     work = Work(executions=executions, suites=suites, sweeper=sweeper)
@@ -95,6 +96,24 @@ async def _keep_beating(world: World, worker: Worker, beating: anyio.CancelScope
             await anyio.sleep(BEAT_EVERY.total_seconds())
             with suppress(StoreUnavailableError):
                 await world.workers.beat(worker, lease=LEASE)
+
+
+async def _first_sweep(sweeper: Sweeper) -> Sequence[Swept]:
+    """Sweep once; a store that is away for a moment, as when its owner changes, is waited for.
+
+    The sweep itself is never cut short, however long an undo takes.
+
+    Raises:
+        StoreUnavailableError: the store was still away after ``STORE_PATIENCE``.
+    """
+    limit = anyio.current_time() + STORE_PATIENCE.total_seconds()
+    while True:
+        try:
+            return await sweeper.sweep()
+        except StoreUnavailableError:
+            if anyio.current_time() >= limit:
+                raise
+            await anyio.sleep(RETRY_S)
 
 
 async def _keep_sweeping(sweeper: Sweeper) -> None:
