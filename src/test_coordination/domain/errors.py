@@ -72,7 +72,7 @@ def _shared(one: str, other: str) -> int:
 def suggestion(name: str, known: Sequence[str] | frozenset[str], *, most: int = 12) -> str:
     """Return the hint that ends a sentence about an unknown ``name``."""
     if near := nearest(name, known):
-        return f"did you mean {near!r}?"
+        return f"did you mean {str(near)!r}?"  # one of an enum, too, as it is written
     if not known:
         return "there are none"
     rest = f" and {len(known) - most} more" if len(known) > most else ""
