@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Final, NoReturn, TypeVar
 
-import anyio
 import click
 
 from test_coordination.application.definitions import DefinitionKindError
@@ -20,6 +19,7 @@ from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import CoordinationError, InvalidDocumentError
 from test_coordination.domain.graph import CircularNeedsError
 from test_coordination.domain.verdicts import Verdict
+from test_coordination.interfaces.cli.interruptions import ENDING, run_stoppable
 
 EXIT_STATUS: Final = {
     Verdict.HELD: 0,
@@ -36,9 +36,6 @@ EXIT_INTERRUPTED: Final = 130
 MISUSE: Final = (CircularNeedsError, DefinitionKindError, NoTopologyError, NotFoundError)
 """What is wrong with what was asked for, and not with what was to be done."""
 
-ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
-"""What ends the program besides Ctrl-C: somebody's wish, and a terminal that is closed."""
-
 Result = TypeVar("Result")
 
 
@@ -53,7 +50,7 @@ def carried_out(job: Callable[[], Coroutine[None, None, Result]]) -> Result:
     # It warns, with a traceback, of each connection that breaks; we tell of that ourselves.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
     with told():
-        return anyio.run(job)
+        return run_stoppable(job)
 
 
 @contextmanager

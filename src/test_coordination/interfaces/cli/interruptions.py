@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import click
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from test_coordination.domain.errors import CoordinationError
-from test_coordination.interfaces.cli.exits import ENDING
+
+ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""What ends the program besides Ctrl-C: somebody's wish, and a terminal that is closed."""
 
 Result = TypeVar("Result")
+
+_listener: ContextVar[list[Callable[[], object]]] = ContextVar("_listener")
+"""Who is told of the next signal: the last of them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,12 +33,44 @@ class Interruptions:
     count: int = 0
 
 
+def run_stoppable(job: Callable[[], Coroutine[None, None, Result]]) -> Result:
+    """Run ``job`` in a loop of its own; who ends the program from outside cancels it.
+
+    It cleans up then, however often it is asked to end: the exception out of nowhere that Python
+    raises by itself would leave what is being cleaned up, and the loop, half-way.
+
+    Raises:
+        KeyboardInterrupt: it was cancelled, and has cleaned up.
+    """
+    outcome: list[Result] = []
+
+    async def heeding() -> None:
+        loop = asyncio.get_running_loop()
+        with anyio.CancelScope() as scope:
+            listeners: list[Callable[[], object]] = [scope.cancel]
+            _listener.set(listeners)
+
+            def tell() -> None:
+                listeners[-1]()
+
+            for number in (signal.SIGINT, *ENDING):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores one on purpose
+                    loop.add_signal_handler(number, tell)
+            outcome.append(await job())
+
+    anyio.run(heeding)
+    if not outcome:
+        raise KeyboardInterrupt
+    return outcome[0]
+
+
 async def interruptible(
     job: Callable[[], Awaitable[Result]], abort: Callable[[], Awaitable[None]]
 ) -> tuple[Result, Interruptions]:
     """Return what ``job`` returns, and how often it was interrupted.
 
-    ``abort`` is called the first time; it makes ``job`` come to its end.
+    ``abort`` is called the first time; it makes ``job`` come to its end. All of it is part of
+    what `run_stoppable` runs.
 
     Raises:
         CoordinationError: ``job`` could not be carried to its end.
@@ -37,31 +79,45 @@ async def interruptible(
     interruptions = Interruptions()
     outcome: list[Result] = []
     failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(_listen, abort, interruptions)
-        try:
-            outcome.append(await job())
-        except Exception as error:  # noqa: BLE001  carried past the group, which would wrap it
-            failure = error
-        group.cancel_scope.cancel()
+    send, signals = anyio.create_memory_object_stream[None](math.inf)
+    with send, signals, _told_to(lambda: send.send_nowait(None)):
+        async with anyio.create_task_group() as group:
+            group.start_soon(_listen, signals, abort, interruptions)
+            try:
+                outcome.append(await job())
+            except Exception as error:  # noqa: BLE001  carried past the group, which would wrap it
+                failure = error
+            group.cancel_scope.cancel()
     if failure is not None:
         raise failure
     return outcome[0], interruptions
 
 
-async def _listen(abort: Callable[[], Awaitable[None]], interruptions: Interruptions) -> None:
-    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-    with anyio.open_signal_receiver(signal.SIGINT, *ending) as signals:
-        async for _ in signals:
-            interruptions.count += 1
-            if interruptions.count == 1:
-                click.echo("stopping: every fault is being undone; please wait", err=True)
-                await _carefully(abort)
-            else:
-                click.echo(
-                    "still undoing; if you must leave, kill this process and run `tcoord undo`",
-                    err=True,
-                )
+@contextmanager
+def _told_to(listener: Callable[[], object]) -> Iterator[None]:
+    listeners = _listener.get()
+    listeners.append(listener)
+    try:
+        yield
+    finally:
+        listeners.remove(listener)
+
+
+async def _listen(
+    signals: MemoryObjectReceiveStream[None],
+    abort: Callable[[], Awaitable[None]],
+    interruptions: Interruptions,
+) -> None:
+    async for _ in signals:
+        interruptions.count += 1
+        if interruptions.count == 1:
+            click.echo("stopping: every fault is being undone; please wait", err=True)
+            await _carefully(abort)
+        else:
+            click.echo(
+                "still undoing; if you must leave, kill this process and run `tcoord undo`",
+                err=True,
+            )
 
 
 async def _carefully(abort: Callable[[], Awaitable[None]]) -> None:
