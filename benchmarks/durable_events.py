@@ -65,7 +65,7 @@ async def batched(log: ExecutionLog, stories: Sequence[Story]) -> int:
     async def write(story: Story) -> None:
         for _ in range(EACH):
             entry, state = story.next()
-            await log.append([entry], leading_to=state)
+            await log.append([entry], leading_to=state, epoch=1)
 
     async with anyio.create_task_group() as group:
         for story in stories:

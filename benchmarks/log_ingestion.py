@@ -125,7 +125,7 @@ async def through_the_adapter(log: ExecutionLog, logs: Sequence[Sequence[Piece]]
 
     async def write(log_pieces: Sequence[Piece]) -> None:
         for entries, state in log_pieces:
-            await log.append(entries, leading_to=state)
+            await log.append(entries, leading_to=state, epoch=1)
 
     async with anyio.create_task_group() as group:
         for log_pieces in logs:

@@ -20,7 +20,8 @@ from test_coordination.adapters.postgres.pool import open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import PostgresWorkers
 from test_coordination.application.definitions import ScenarioStore
-from test_coordination.application.ports import Evidence, ExecutionLog, Workers
+from test_coordination.application.fleet import Workers
+from test_coordination.application.ports import Evidence, ExecutionLog
 
 __all__ = ["audited"]
 

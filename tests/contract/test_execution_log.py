@@ -27,7 +27,7 @@ async def story(stores: Stores) -> Story:
 
 
 async def append(stores: Stores, story: Story, entries: Sequence[Entry]) -> None:
-    await stores.log.append(entries, leading_to=story.state)
+    await stores.log.append(entries, leading_to=story.state, epoch=1)
 
 
 async def test_a_new_execution_is_pending_and_its_log_is_empty(
@@ -169,7 +169,7 @@ async def test_appends_of_one_execution_that_are_not_waited_for_land_in_order(
 ) -> None:
     async with anyio.create_task_group() as group:
         for entries in chain([story.begin()], story.notes(30)):
-            group.start_soon(partial(stores.log.append, entries, leading_to=story.state))
+            group.start_soon(partial(stores.log.append, entries, leading_to=story.state, epoch=1))
 
     assert await stores.log.read(story.record.id) == story.entries
 

@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import anyio
+import pytest
 
 from contract.conftest import Stores
 from support.stores_story import NEW, Story, new_record, new_scenario
-from test_coordination.application.ports import Worker
+from test_coordination.application.fleet import Worker
+from test_coordination.application.ports import LogConflictError
 from test_coordination.domain.values import ExecutionId, WorkerId
 
 LONG = timedelta(minutes=1)
@@ -58,20 +60,22 @@ async def test_an_execution_is_claimed_from_the_worker_that_has_it(stores: Store
     await stores.log.create(record)
     other = WorkerId(NEW.new())
 
-    claimed = await stores.workers.claim(record.id, by=other, held_by=record.worker)
-    late = await stores.workers.claim(record.id, by=WorkerId(NEW.new()), held_by=record.worker)
+    claimed = await stores.workers.claim(record.id, by=other, epoch=1)
+    late = await stores.workers.claim(record.id, by=WorkerId(NEW.new()), epoch=1)
 
-    assert (claimed, late) == (True, False)
-    assert await stores.log.get(record.id) == replace(record, worker=other)
+    assert (claimed, late) == (2, None)
+    assert await stores.log.get(record.id) == replace(record, worker=other, epoch=2)
+    assert not await stores.workers.holds(record.id, epoch=1)
+    assert await stores.workers.holds(record.id, epoch=2)
 
 
 async def test_of_many_who_claim_at_once_one_gets_it(stores: Stores) -> None:
     record = new_record(await stores.scenarios.store(new_scenario()))
     await stores.log.create(record)
-    outcomes: dict[WorkerId, bool] = {}
+    outcomes: dict[WorkerId, int | None] = {}
 
     async def claim(by: WorkerId) -> None:
-        outcomes[by] = await stores.workers.claim(record.id, by=by, held_by=record.worker)
+        outcomes[by] = await stores.workers.claim(record.id, by=by, epoch=record.epoch)
 
     async with anyio.create_task_group() as group:
         for _ in range(10):
@@ -81,18 +85,24 @@ async def test_of_many_who_claim_at_once_one_gets_it(stores: Stores) -> None:
     assert (await stores.log.get(record.id)).worker == winner
 
 
-async def test_an_append_does_not_give_a_claimed_execution_back(stores: Stores) -> None:
+async def test_whom_an_execution_was_claimed_from_cannot_write_any_more(stores: Stores) -> None:
     record = new_record(await stores.scenarios.store(new_scenario()))
     await stores.log.create(record)
     story, other = Story(record), WorkerId(NEW.new())
-    await stores.workers.claim(record.id, by=other, held_by=record.worker)
+    await stores.workers.claim(record.id, by=other, epoch=record.epoch)
 
-    await stores.log.append(story.begin(), leading_to=story.state)
+    entries = story.begin()
+    with pytest.raises(LogConflictError):
+        await stores.log.append(entries, leading_to=story.state, epoch=1)
+    assert await stores.log.read(record.id) == []
+    await stores.log.append(entries, leading_to=story.state, epoch=2)
 
-    assert (await stores.log.get(record.id)).worker == other
+    kept = await stores.log.get(record.id)
+    assert (kept.worker, kept.end) == (other, len(entries))
 
 
 async def test_an_unknown_execution_cannot_be_claimed(stores: Stores) -> None:
     worker = WorkerId(NEW.new())
 
-    assert not await stores.workers.claim(ExecutionId(NEW.new()), by=worker, held_by=worker)
+    assert await stores.workers.claim(ExecutionId(NEW.new()), by=worker, epoch=1) is None
+    assert not await stores.workers.holds(ExecutionId(NEW.new()), epoch=1)

@@ -17,7 +17,7 @@ from test_coordination.domain.values import ExecutionId
 
 def new_append(story: Story | None = None) -> Append:
     story = story or Story(new_record(new_scenario()))
-    return Append(entries=story.begin(), leading_to=story.state)
+    return Append(entries=story.begin(), leading_to=story.state, epoch=1)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def test_while_one_batch_waits_another_is_written_but_never_of_the_same_lo
     writer = Writer()
     story = Story(new_record(new_scenario()))
     first = new_append(story)
-    second = Append(entries=story.fault(), leading_to=story.state)
+    second = Append(entries=story.fault(), leading_to=story.state, epoch=1)
 
     async with open_batcher(writer) as appends, anyio.create_task_group() as group:
         group.start_soon(appends.append, first)

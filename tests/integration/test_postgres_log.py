@@ -78,7 +78,7 @@ async def test_of_two_coordinators_at_the_same_line_one_wins(
         mine = Story(story.record)
         entries = [*mine.begin(), *mine.tell(Noted(text=name))]
         try:
-            await to.append(entries, leading_to=mine.state)
+            await to.append(entries, leading_to=mine.state, epoch=1)
         except LogConflictError:
             outcomes[name] = False
         else:
@@ -123,7 +123,9 @@ async def as_in_a_large_table(url: str) -> AsyncIterator[None]:
 async def test_coordinators_whose_batches_overlap_do_not_lock_each_other_up(url: str) -> None:
     async with open_pool(url) as pool, open_execution_log(pool) as log:
         stories = await new_stories(pool, log, 3)
-        batch = [Append(entries=story.begin(), leading_to=story.state) for story in stories]
+        batch = [
+            Append(entries=story.begin(), leading_to=story.state, epoch=1) for story in stories
+        ]
         winners: list[frozenset[ExecutionId]] = []
 
         async def write(appends: list[Append]) -> None:
@@ -151,7 +153,7 @@ async def test_two_hundred_who_append_at_once_are_few_transactions(
     async with anyio.create_task_group() as group:
         for story in stories:
             entries = story.begin()
-            group.start_soon(partial(log.append, entries, leading_to=story.state))
+            group.start_soon(partial(log.append, entries, leading_to=story.state, epoch=1))
 
     ours = [story.record.id for story in stories]
     transactions = await pool.fetchval(
@@ -176,7 +178,7 @@ async def test_an_event_that_cannot_be_written_fails_its_own_append_only(
             *story.tell(SteadyStateLeft(check=CheckId("c"), observed=observed)),
         ]
         try:
-            await log.append(entries, leading_to=story.state)
+            await log.append(entries, leading_to=story.state, epoch=1)
         except TypeError:
             failed.append(story)
 
@@ -197,7 +199,7 @@ async def test_connections_that_were_cut_while_idle_are_not_noticed(
     await administer(url, TERMINATE_OTHERS)
     await anyio.sleep(0.1)
 
-    await log.append(story.begin(), leading_to=story.state)
+    await log.append(story.begin(), leading_to=story.state, epoch=1)
 
     assert len(await log.read(story.record.id)) == 1
 
@@ -210,7 +212,7 @@ async def test_a_connection_that_is_cut_in_the_middle_leaves_the_outcome_open(
 
     async def append() -> None:
         with pytest.raises(StoreUnavailableError, match="not known"):
-            await log.append(entries, leading_to=story.state)
+            await log.append(entries, leading_to=story.state, epoch=1)
 
     barrier = await asyncpg.connect(url, server_settings={"search_path": "test_coordination"})
     async with anyio.create_task_group() as group:  # noqa: SIM117  outlives the lock
@@ -221,7 +223,7 @@ async def test_a_connection_that_is_cut_in_the_middle_leaves_the_outcome_open(
             await barrier.execute(TERMINATE_OTHERS)
     await barrier.close()
 
-    await log.append(entries, leading_to=story.state)
+    await log.append(entries, leading_to=story.state, epoch=1)
     assert await log.read(story.record.id) == entries
 
 
@@ -259,7 +261,7 @@ async def test_a_killed_server_loses_nothing_that_was_acknowledged() -> None:
                 nonlocal unknown
                 for entries in chain([story.begin()], story.notes(100_000)):
                     try:
-                        await log.append(entries, leading_to=story.state)
+                        await log.append(entries, leading_to=story.state, epoch=1)
                     except StoreUnavailableError:
                         unknown += 1
                         return
@@ -289,7 +291,7 @@ async def _finish(log: ExecutionLog, stories: list[Story]) -> None:
         entries = await log.read(story.record.id)
         again = Story(story.record)
         again.tell(*(entry.event for entry in entries))
-        await log.append(again.end(), leading_to=again.state)
+        await log.append(again.end(), leading_to=again.state, epoch=1)
 
 
 def postmaster(url: str) -> int:

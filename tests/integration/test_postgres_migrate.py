@@ -191,7 +191,7 @@ async def test_logs_go_to_the_month_of_their_execution(empty_database: str) -> N
         for identity in (ExecutionId(NEW.new()), identity_in(month), ExecutionId(uuid4())):
             story = Story(new_record(scenario, identity))
             await log.create(story.record)
-            await log.append(story.begin(), leading_to=story.state)
+            await log.append(story.begin(), leading_to=story.state, epoch=1)
             assert await log.read(identity) == story.entries
         rows = await pool.fetch("SELECT tableoid::regclass::text AS part FROM execution_event")
 
@@ -306,9 +306,9 @@ async def test_an_append_that_ends_nothing_touches_no_index(empty_database: str)
             scenario = await PostgresScenarioStore(pool).store(new_scenario())
             story = Story(replace(new_record(scenario), suite="nightly/1"))
             await log.create(story.record)
-            await log.append(story.begin(), leading_to=story.state)
+            await log.append(story.begin(), leading_to=story.state, epoch=1)
             for told in story.notes(20):
-                await log.append(told, leading_to=story.state)
+                await log.append(told, leading_to=story.state, epoch=1)
         await pool.execute("SELECT pg_stat_force_next_flush()")
         found = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = $1"
         with anyio.fail_after(20):

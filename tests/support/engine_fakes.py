@@ -20,7 +20,7 @@ from test_coordination.application.capabilities import (
     Probe,
     ProbeFailedError,
 )
-from test_coordination.application.ports import Worker
+from test_coordination.application.fleet import Worker
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.expressions import Kind
 from test_coordination.domain.topology import Topology

@@ -46,14 +46,14 @@ class ShakyLog(MemoryExecutionLog):
         await super().create(record)
         await anyio.sleep(self.create_s)
 
-    async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
         self.appends += 1
         for entry in entries:
             await anyio.sleep(self.slow_s.get(type(entry.event).__name__, 0))
         if self.before is not None:
             await self.before(entries)
         self._answer()
-        await super().append(entries, leading_to=leading_to)
+        await super().append(entries, leading_to=leading_to, epoch=epoch)
         await anyio.sleep(self.answer_s)
         if self.mute:
             self.mute -= 1

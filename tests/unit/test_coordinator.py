@@ -187,11 +187,11 @@ async def _taken_over(lab: Lab, execution: ExecutionId) -> Execution:
     assert state.worker is not None
     worker = lab.machine.present(WorkerId(lab.identities.new()))
     await lab.workers.beat(worker, lease=timedelta(hours=1))
-    await lab.workers.claim(execution, by=worker.id, held_by=state.worker)
+    await lab.workers.claim(execution, by=worker.id, epoch=1)
     event = ExecutionTakenOver(worker=worker.id, reason="it was silent")
     entry = Entry(position=state.position + 1, at=lab.clock.now(), event=event)
     after = state.apply(entry)
-    await lab.log.append([entry], leading_to=after)
+    await lab.log.append([entry], leading_to=after, epoch=2)
     return after
 
 

@@ -15,7 +15,7 @@ from test_coordination.application.engine.patience import STORE_PATIENCE
 from test_coordination.application.ports import LogConflictError
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry, ExecutionTakenOver, FaultArmed, FaultReverted
-from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.execution import Status
 from test_coordination.domain.values import WorkerId
 from test_coordination.domain.verdicts import Verdict
 
@@ -147,19 +147,14 @@ async def test_when_another_worker_takes_over_the_fault_is_undone_and_the_log_le
         other = ExecutionTakenOver(worker=WorkerId(lab.identities.new()), reason="silent")
         entry = Entry(position=state.position + 1, at=lab.clock.now(), event=other)
         await lab.workers.beat(lab.machine.present(other.worker), lease=timedelta(hours=1))
-        assert await lab.workers.claim(execution, by=other.worker, held_by=_holder(state))
-        await lab.log.append([entry], leading_to=state.apply(entry))
+        assert await lab.workers.claim(execution, by=other.worker, epoch=1)
+        await lab.log.append([entry], leading_to=state.apply(entry), epoch=2)
         with pytest.raises(LogConflictError):
             await coordinator.execution_result(execution)
         logged = await lab.log.events(execution)
 
     assert lab.kit.board.times("revert") == [100.0]
     assert logged[-1] == "ExecutionTakenOver"
-
-
-def _holder(state: Execution) -> WorkerId:
-    assert state.worker is not None
-    return state.worker
 
 
 @virtual

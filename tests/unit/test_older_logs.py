@@ -105,7 +105,7 @@ def test_an_older_log_is_folded_and_swept_wherever_it_ends(length: int) -> None:
             event = decode_event(kind, body.encode())
             entry = Entry(position=place, at=at(0), event=event)
             state = state.apply(entry)
-            await bed.log.append([entry], leading_to=state)
+            await bed.log.append([entry], leading_to=state, epoch=1)
         bed.kit.board.in_force = [fault.service for fault in state.outstanding]
         sweeper = Sweeper(
             stores=bed.stores(),

@@ -78,7 +78,7 @@ async def test_an_append_that_lands_after_it_was_looked_for_is_still_ours() -> N
             state = recorder.state
             for entry in late[0]:
                 state = state.apply(entry)
-            await super(type(lab.log), lab.log).append(late[0], leading_to=state)
+            await super(type(lab.log), lab.log).append(late[0], leading_to=state, epoch=1)
             return
         late.append(entries)
         raise StoreUnavailableError(store="the store", doing="committing")

@@ -172,7 +172,7 @@ async def test_what_this_worker_is_at_is_left_alone_and_what_it_gave_up_is_ended
     lab = Lab()
     record = await left(lab)
     mine = lab.sweeper(900, busy=frozenset({record.id}))
-    await lab.workers.claim(record.id, by=mine.me, held_by=record.worker)
+    await lab.workers.claim(record.id, by=mine.me, epoch=record.epoch)
 
     busy = await mine.sweep(again=True)
     swept = await replace(mine, busy=frozenset()).sweep()
@@ -297,10 +297,9 @@ async def test_what_has_ended_since_it_was_listed_is_not_called_swept() -> None:
     lab = Lab()
     record = await left(lab)
     await alive(lab, record)
-    stale = await lab.log.get(record.id)
+    stale = replace(await lab.log.get(record.id), epoch=2)
     lab.machine.dead.add(record.worker)
     await lab.sweeper(901).sweep()
-    await lab.workers.claim(record.id, by=record.worker, held_by=lab.sweeper(901).me)
 
     async def listed() -> Sequence[ExecutionRecord]:
         return [stale]
@@ -317,7 +316,7 @@ async def test_one_damaged_log_does_not_keep_the_faults_of_the_others_in_force()
     sound = await left(lab)
     entry = Entry(position=7, at=lab.clock.now(), event=Noted(text="x"))
     state = replace(await lab.state(damaged.id), position=7)
-    await lab.log.append([entry], leading_to=state)
+    await lab.log.append([entry], leading_to=state, epoch=1)
     lab.log._kept[damaged.id].lines[2:4] = []
 
     swept = {one.execution: one for one in await lab.sweeper(900).sweep()}

@@ -12,7 +12,7 @@ from uuid import UUID
 from uuid_utils import compat
 
 from test_coordination.adapters.kernel import look
-from test_coordination.application.ports import Worker
+from test_coordination.application.fleet import Worker
 from test_coordination.domain.values import WorkerId
 
 

@@ -14,7 +14,7 @@ from test_coordination.application.coordinator import Coordinator, Work
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE
 from test_coordination.application.engine.sweep import Sweeper, Swept
 from test_coordination.application.executions import Executions
-from test_coordination.application.ports import Worker
+from test_coordination.application.fleet import Worker
 from test_coordination.application.suite_runs import SuiteRuns
 from test_coordination.application.world import World
 from test_coordination.domain.errors import StoreUnavailableError

@@ -31,7 +31,7 @@ class LogConflictError(CoordinationError):
 
     def __str__(self) -> str:
         return (
-            f"the log of execution {self.execution} does not end at {self.expected}: "
+            f"execution {self.execution} is not ours to write to after {self.expected}: "
             "another worker has taken it over; reload it and decide again"
         )
 
@@ -76,7 +76,8 @@ class ExecutionRecord:
     ``end`` is the position of the last entry. ``outstanding`` counts the faults that may be in
     force. Both, and the status and verdict, are kept in step with the log by whoever appends.
     ``parent`` is the execution of which this one is a step, ``suite`` the run of a suite that it
-    belongs to, as ``name/identity``.
+    belongs to, as ``name/identity``. ``epoch`` is the fencing token: it counts how often the
+    execution was given to a worker, and only who has the newest one may write.
     """
 
     id: ExecutionId
@@ -95,6 +96,7 @@ class ExecutionRecord:
     outstanding: int = 0
     parent: ExecutionId | None = None
     suite: str = ""
+    epoch: int = 1
 
 
 class ExecutionLog(Protocol):
@@ -108,15 +110,17 @@ class ExecutionLog(Protocol):
         """
         ...
 
-    async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
         """Append ``entries`` if the log still ends just before the first of them.
 
         ``leading_to`` is the execution as it stands after the last one; what its record says is
-        taken from there. All of the entries are written or none is, and they are durable when
-        this returns. Calls that meet are written together, so many cost little more than one.
+        taken from there. ``epoch`` is the one under which the caller was given the execution.
+        All of the entries are written or none is, and they are durable when this returns. Calls
+        that meet are written together, so many cost little more than one.
 
         Raises:
-            LogConflictError: the log has moved on; nothing was written.
+            LogConflictError: the log has moved on, or the execution was given to another worker
+                since; nothing was written.
             StoreUnavailableError: whether anything was written is not known. Repeating the very
                 same call is safe: if the first attempt landed, the second one conflicts.
         """
@@ -175,32 +179,6 @@ class Evidence(Protocol):
         Raises:
             NotFoundError: nothing is stored under that identity.
         """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
-    """One coordinator process: where it runs, so that its death can be seen at once there.
-
-    ``born`` names the process beyond its pid, which is used again; ``host`` names the machine
-    and its boot.
-    """
-
-    id: WorkerId
-    host: str
-    pid: int
-    born: str
-
-
-class Machine(Protocol):
-    """The machine that we run on, and the processes on it."""
-
-    def present(self, worker: WorkerId) -> Worker:
-        """Return ``worker`` as the process that asks."""
-        ...
-
-    def is_dead(self, worker: Worker) -> bool:
-        """Tell whether the worker's process is certainly gone; False where it cannot be known."""
         ...
 
 
@@ -274,33 +252,6 @@ class DefinitionReader(Protocol):
         Raises:
             InvalidDocumentError: it has mistakes.
         """
-        ...
-
-
-class Workers(Protocol):
-    """Who is alive: each worker holds a lease that it must renew.
-
-    Time is the store's own, so that no two machines' clocks are compared.
-    """
-
-    async def beat(self, worker: Worker, *, lease: timedelta) -> None:
-        """Say that ``worker`` lives for ``lease`` from now on; the first call registers it."""
-        ...
-
-    async def leave(self, worker: WorkerId) -> None:
-        """Say that the worker has ended and holds nothing."""
-        ...
-
-    async def silent(self) -> Sequence[WorkerId]:
-        """Return the workers whose lease has ended without their leaving."""
-        ...
-
-    async def all(self) -> Sequence[Worker]:
-        """Return every worker that has not left."""
-        ...
-
-    async def claim(self, execution: ExecutionId, *, by: WorkerId, held_by: WorkerId) -> bool:
-        """Make ``by`` the worker of an execution; False if ``held_by`` no longer has it."""
         ...
 
 

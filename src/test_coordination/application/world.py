@@ -12,15 +12,14 @@ from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sampler import Probing
 from test_coordination.application.engine.vault import Vault
+from test_coordination.application.fleet import Machine, Workers
 from test_coordination.application.ports import (
     DefinitionReader,
     Evidence,
     Expressions,
     Identities,
     Library,
-    Machine,
     Secrets,
-    Workers,
 )
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.topology import Topology

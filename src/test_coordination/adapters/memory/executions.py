@@ -39,7 +39,7 @@ class MemoryExecutionLog:
         plan = decode_plan(encode(record.plan))
         self._kept.setdefault(record.id, _Kept(record=replace(record, plan=plan)))
 
-    async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
         """See `ExecutionLog.append`."""
         if not entries:
             return
@@ -47,7 +47,7 @@ class MemoryExecutionLog:
         assert leading_to.position == entries[-1].position == expected + len(entries)
         lines = [(entry.at, kind_of(entry.event), encode(entry.event)) for entry in entries]
         kept = self._kept.get(leading_to.id)
-        if kept is None or len(kept.lines) != expected:
+        if kept is None or len(kept.lines) != expected or kept.record.epoch != epoch:
             raise LogConflictError(execution=leading_to.id, expected=expected)
         kept.lines.extend(lines)
         kept.record = replace(
@@ -103,10 +103,15 @@ class MemoryExecutionLog:
         records = (self._kept[i].record for i in sorted(self._kept))
         return [r for r in records if r.status is not Status.FINISHED or r.outstanding]
 
-    def hand_over(self, execution: ExecutionId, *, by: WorkerId, held_by: WorkerId) -> bool:
+    def hand_over(self, execution: ExecutionId, *, by: WorkerId, epoch: int) -> int | None:
         """Do for `MemoryWorkers` what `Workers.claim` asks for."""
         kept = self._kept.get(execution)
-        if kept is None or kept.record.worker != held_by:
-            return False
-        kept.record = replace(kept.record, worker=by)
-        return True
+        if kept is None or kept.record.epoch != epoch:
+            return None
+        kept.record = replace(kept.record, worker=by, epoch=epoch + 1)
+        return epoch + 1
+
+    def is_held(self, execution: ExecutionId, *, epoch: int) -> bool:
+        """Do for `MemoryWorkers` what `Workers.holds` asks for."""
+        kept = self._kept.get(execution)
+        return kept is not None and kept.record.epoch == epoch

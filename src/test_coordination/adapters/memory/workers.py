@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
-from test_coordination.application.ports import Clock, Worker
+from test_coordination.application.fleet import Worker
+from test_coordination.application.ports import Clock
 from test_coordination.domain.values import ExecutionId, WorkerId
 
 
@@ -35,6 +36,10 @@ class MemoryWorkers:
         """See `Workers.all`."""
         return [self._leases[worker][0] for worker in sorted(self._leases)]
 
-    async def claim(self, execution: ExecutionId, *, by: WorkerId, held_by: WorkerId) -> bool:
+    async def claim(self, execution: ExecutionId, *, by: WorkerId, epoch: int) -> int | None:
         """See `Workers.claim`."""
-        return self._log.hand_over(execution, by=by, held_by=held_by)
+        return self._log.hand_over(execution, by=by, epoch=epoch)
+
+    async def holds(self, execution: ExecutionId, *, epoch: int) -> bool:
+        """See `Workers.holds`."""
+        return self._log.is_held(execution, epoch=epoch)

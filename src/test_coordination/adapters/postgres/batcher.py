@@ -32,10 +32,11 @@ DOING: Final = "appending to an execution's log"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """What one caller wants written, if the log still ends at ``expected``."""
+    """What one caller wants written, if the log still ends at ``expected`` and is still its own."""
 
     entries: Sequence[Entry]
     leading_to: Execution
+    epoch: int
 
     @property
     def expected(self) -> int:

@@ -22,22 +22,24 @@ from test_coordination.domain.verdicts import Verdict
 CREATE: Final = """
     INSERT INTO execution (
         id, scenario_id, scenario_name, scenario_version, plan, requested_at, requested_by,
-        worker, parent, suite, status, verdict, started_at, ended_at, log_end, outstanding
+        worker, parent, suite, epoch, status, verdict, started_at, ended_at, log_end, outstanding
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'pending', NULL, NULL, NULL, 0, 0)
+    VALUES (
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', NULL, NULL, NULL, 0, 0
+    )
     ON CONFLICT (id) DO NOTHING
 """
 
 # Rows are locked in the order of their identities before any is changed, so that two programs
 # whose batches overlap cannot wait for each other. A row that another program changed while we
-# waited for its lock is looked at again as it is now: its log_end decides.
+# waited for its lock is looked at again as it is now: its log_end and its epoch decide.
 ADVANCE: Final = """
     WITH wanted AS (
         SELECT *
         FROM unnest(
             $1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[],
-            $6::timestamptz[], $7::timestamptz[], $8::int[]
-        ) AS w (id, expected, log_end, status, verdict, started_at, ended_at, outstanding)
+            $6::timestamptz[], $7::timestamptz[], $8::int[], $9::int[]
+        ) AS w (id, expected, log_end, status, verdict, started_at, ended_at, outstanding, epoch)
     ),
     locked AS MATERIALIZED (
         SELECT id FROM execution WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
@@ -51,7 +53,9 @@ ADVANCE: Final = """
         outstanding = wanted.outstanding
     FROM wanted
     JOIN locked USING (id)
-    WHERE execution.id = wanted.id AND execution.log_end = wanted.expected
+    WHERE execution.id = wanted.id
+        AND execution.log_end = wanted.expected
+        AND execution.epoch = wanted.epoch
     RETURNING execution.id
 """
 
@@ -126,17 +130,18 @@ class PostgresExecutionLog:
                     record.worker,
                     record.parent,
                     record.suite,
+                    record.epoch,
                 )
             except asyncpg.ForeignKeyViolationError as error:
                 raise NotFoundError(kind="definition", identity=str(record.scenario)) from error
 
-    async def append(self, entries: Sequence[Entry], *, leading_to: Execution) -> None:
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
         """See `ExecutionLog.append`; a caller that is cancelled may find its entries written."""
         if not entries:
             return
         assert leading_to.position == entries[-1].position
         assert len(entries) == entries[-1].position - entries[0].position + 1
-        await self._batcher.append(Append(entries=entries, leading_to=leading_to))
+        await self._batcher.append(Append(entries=entries, leading_to=leading_to, epoch=epoch))
 
     async def read(self, execution: ExecutionId, *, after: int = 0) -> Sequence[Entry]:
         """See `ExecutionLog.read`."""
@@ -211,6 +216,7 @@ def _columns(batch: Sequence[Append]) -> tuple[list[object], ...]:
         [state.started_at for state in states],
         [state.ended_at for state in states],
         [len(state.outstanding) for state in states],
+        [append.epoch for append in batch],
     )
 
 
@@ -232,4 +238,5 @@ def _record(row: asyncpg.Record) -> ExecutionRecord:
         outstanding=row["outstanding"],
         parent=None if row["parent"] is None else ExecutionId(row["parent"]),
         suite=row["suite"],
+        epoch=row["epoch"],
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from test_coordination.adapters.postgres.pool import Pool, connection
-from test_coordination.application.ports import Worker
+from test_coordination.application.fleet import Worker
 from test_coordination.domain.values import ExecutionId, WorkerId
 
 BEAT: Final = """
@@ -18,7 +18,10 @@ BEAT: Final = """
 LEAVE: Final = "DELETE FROM worker WHERE id = $1"
 SILENT: Final = "SELECT id FROM worker WHERE lease_ends <= now() ORDER BY id"
 ALL: Final = "SELECT id, host, pid, born FROM worker ORDER BY id"
-CLAIM: Final = "UPDATE execution SET worker = $2 WHERE id = $1 AND worker = $3 RETURNING id"
+CLAIM: Final = """
+    UPDATE execution SET worker = $2, epoch = epoch + 1 WHERE id = $1 AND epoch = $3 RETURNING epoch
+"""
+HOLDS: Final = "SELECT epoch = $2 FROM execution WHERE id = $1"
 
 
 class PostgresWorkers:
@@ -51,7 +54,13 @@ class PostgresWorkers:
             for row in rows
         ]
 
-    async def claim(self, execution: ExecutionId, *, by: WorkerId, held_by: WorkerId) -> bool:
+    async def claim(self, execution: ExecutionId, *, by: WorkerId, epoch: int) -> int | None:
         """See `Workers.claim`."""
         async with connection(self._pool, doing="claiming an execution") as lent:
-            return await lent.fetchval(CLAIM, execution, by, held_by) is not None
+            given: int | None = await lent.fetchval(CLAIM, execution, by, epoch)
+        return given
+
+    async def holds(self, execution: ExecutionId, *, epoch: int) -> bool:
+        """See `Workers.holds`."""
+        async with connection(self._pool, doing="looking whose an execution is") as lent:
+            return bool(await lent.fetchval(HOLDS, execution, epoch))

@@ -116,7 +116,9 @@ class Recorder:
     async def _append(self, page: _Page, *, again: bool) -> None:
         self._doubt = page
         try:
-            await self._stores.log.append(page.entries, leading_to=page.after)
+            await self._stores.log.append(
+                page.entries, leading_to=page.after, epoch=self._record.epoch
+            )
         except LogConflictError:
             if not again:
                 self._doubt = None

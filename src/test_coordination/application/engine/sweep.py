@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -13,13 +13,11 @@ from test_coordination.application.engine.ledger import in_turns, undo
 from test_coordination.application.engine.recorder import Recorder, Stores
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.engine.verdict import conclusion
+from test_coordination.application.fleet import Machine, Worker, Workers
 from test_coordination.application.ports import (
     ExecutionRecord,
     LogConflictError,
-    Machine,
     Secrets,
-    Worker,
-    Workers,
 )
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import ExecutionTakenOver, FaultArmed, FaultRevertFailed
@@ -101,10 +99,11 @@ class Sweeper:
         return ""
 
     async def _take(self, record: ExecutionRecord, why: str) -> Swept | None:
-        if not await self.workers.claim(record.id, by=self.me, held_by=record.worker):
+        epoch = await self.workers.claim(record.id, by=self.me, epoch=record.epoch)
+        if epoch is None:
             return None
         try:
-            return await self._settle(record, why)
+            return await self._settle(replace(record, worker=self.me, epoch=epoch), why)
         except LogConflictError:
             return None
         except StoreUnavailableError:
