@@ -9,7 +9,7 @@ import psutil
 from support.fuzzing import Way
 
 DOCUMENTS = 1_000
-ROUNDS = 3
+ROUNDS = 2
 GROWTH_MAX = 8 * 1024 * 1024
 
 DOCUMENT = """\
