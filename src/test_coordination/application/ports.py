@@ -16,7 +16,14 @@ from test_coordination.domain.expressions import Expression, Fact, Kind, Measure
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.scenario import Definition, Explanation, Part, Reference, Scenario
 from test_coordination.domain.topology import Topology
-from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value, WorkerId
+from test_coordination.domain.values import (
+    ExecutionId,
+    ScenarioId,
+    SnapshotId,
+    StepId,
+    Value,
+    WorkerId,
+)
 from test_coordination.domain.verdicts import Verdict
 
 
@@ -78,6 +85,11 @@ class ExecutionRecord:
     ``parent`` is the execution of which this one is a step, ``suite`` the run of a suite that it
     belongs to, as ``name/identity``. ``epoch`` is the fencing token: it counts how often the
     execution was given to a worker, and only who has the newest one may write.
+
+    It waits in the queue, before others of a lower ``priority``, until ``admitted_at``, by the
+    store's clock; one with a parent never waits, and ``parent_step`` is the step of its parent
+    that it is. One that is ``detached`` belongs to no process: workers that have all that it
+    ``requires`` carry it out.
     """
 
     id: ExecutionId
@@ -97,6 +109,11 @@ class ExecutionRecord:
     parent: ExecutionId | None = None
     suite: str = ""
     epoch: int = 1
+    priority: int = 0
+    requires: frozenset[str] = frozenset()
+    detached: bool = False
+    admitted_at: datetime | None = None
+    parent_step: StepId | None = None
 
 
 class ExecutionLog(Protocol):
@@ -104,6 +121,8 @@ class ExecutionLog(Protocol):
 
     async def create(self, record: ExecutionRecord) -> None:
         """Keep a new execution whose log is empty; repeating the very same call is safe.
+
+        Unless it has a parent it waits from now on: see `Queue`.
 
         Raises:
             NotFoundError: its scenario is not stored.

@@ -16,16 +16,18 @@ from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, tr
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution, Status
-from test_coordination.domain.values import ExecutionId, ScenarioId, WorkerId
+from test_coordination.domain.values import ExecutionId, ScenarioId, StepId, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
 CREATE: Final = """
     INSERT INTO execution (
         id, scenario_id, scenario_name, scenario_version, plan, requested_at, requested_by,
-        worker, parent, suite, epoch, status, verdict, started_at, ended_at, log_end, outstanding
+        worker, parent, suite, epoch, priority, requires, detached, admitted_at, parent_step,
+        holder, status, log_end, outstanding
     )
     VALUES (
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', NULL, NULL, NULL, 0, 0
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+        (SELECT coalesce(holder, id) FROM execution WHERE id = $9), 'pending', 0, 0
     )
     ON CONFLICT (id) DO NOTHING
 """
@@ -131,6 +133,11 @@ class PostgresExecutionLog:
                     record.parent,
                     record.suite,
                     record.epoch,
+                    record.priority,
+                    sorted(record.requires),
+                    record.detached,
+                    record.admitted_at,
+                    record.parent_step,
                 )
             except asyncpg.ForeignKeyViolationError as error:
                 raise NotFoundError(kind="definition", identity=str(record.scenario)) from error
@@ -239,4 +246,9 @@ def _record(row: asyncpg.Record) -> ExecutionRecord:
         parent=None if row["parent"] is None else ExecutionId(row["parent"]),
         suite=row["suite"],
         epoch=row["epoch"],
+        priority=row["priority"],
+        requires=frozenset(row["requires"]),
+        detached=row["detached"],
+        admitted_at=row["admitted_at"],
+        parent_step=None if row["parent_step"] is None else StepId(row["parent_step"]),
     )
