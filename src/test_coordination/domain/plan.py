@@ -16,6 +16,14 @@ from test_coordination.domain.verdicts import Severity, Verdict
 Settled: TypeAlias = Mapping[str, object]
 """Parameters as JSON can carry them, with no expression left."""
 
+PLAN_FORMAT: Final = 1
+"""The format of the plans that this program makes.
+
+It is raised when a plan may say what programs before would carry out wrongly, or not at all.
+"""
+PLAN_FORMATS: Final = frozenset({1})
+"""The formats of the plans that this program can carry out."""
+
 
 class Stage(StrEnum):
     """The part of a plan that a step belongs to."""
@@ -289,6 +297,8 @@ class Plan:
 
     ``groups`` says which planned steps an author's id stands for, where it is not just one of
     the same name. ``seed`` is what every choice was drawn from that has no seed of its own.
+    ``format`` says which programs know what it means; plans from before there were formats are
+    of the first.
     """
 
     scenario: str
@@ -305,6 +315,7 @@ class Plan:
     choices: tuple[Choice, ...] = ()
     seed: int = 0
     digest: str = ""
+    format: int = 1
 
     def step(self, step: StepId) -> PlannedStep:
         """Return the step of that name, which must be one of this plan's."""

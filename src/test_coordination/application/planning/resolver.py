@@ -22,6 +22,7 @@ from test_coordination.domain.arguments import bind
 from test_coordination.domain.errors import InvalidDocumentError, Mark, suggestion
 from test_coordination.domain.parameters import ParameterType
 from test_coordination.domain.plan import (
+    PLAN_FORMAT,
     Plan,
     PlannedStep,
     ScenarioWork,
@@ -123,6 +124,7 @@ class _Course:
             claims=claims(scenario.resources, wired.steps, settler),
             choices=tuple(planner.choices),
             seed=seed,
+            format=PLAN_FORMAT,
         )
         settler.settle()
         return replace(found, digest=digest(found))
