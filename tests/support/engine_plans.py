@@ -220,8 +220,8 @@ class FakeChildren:
     _stop: anyio.Event = field(default_factory=anyio.Event)
     _names: NumberedIdentities = field(default_factory=lambda: NumberedIdentities(500))
 
-    async def start(self, work: ScenarioWork, *, parent: ExecutionId) -> ExecutionId:
-        del work, parent
+    async def start(self, work: ScenarioWork, *, parent: ExecutionId, step: StepId) -> ExecutionId:
+        del work, parent, step
         if self.refusal is not None:
             raise self.refusal
         self._stop = anyio.Event()

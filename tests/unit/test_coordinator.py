@@ -10,7 +10,7 @@ import pytest
 
 from support.engine_lab import Lab, document, start, until
 from support.virtual_time import virtual
-from test_coordination.application.executions import NotRunningHereError
+from test_coordination.application.holders import NotRunningHereError
 from test_coordination.application.lending import coordinating
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.application.world import NoTopologyError

@@ -14,7 +14,7 @@ from test_coordination.application.definitions import (
 from test_coordination.application.dependencies import Dependencies, Standing
 from test_coordination.application.differences import VersionDifference
 from test_coordination.application.engine.sweep import Sweeper, Swept
-from test_coordination.application.executions import Executions
+from test_coordination.application.executions import Executions, Order
 from test_coordination.application.gathering import Loaded
 from test_coordination.application.ports import ExecutionRecord, Library
 from test_coordination.application.reports import Reports
@@ -226,12 +226,14 @@ class Coordinator:
             loaded = await self._scenarios.load(stored)
             plan = self._scenarios.plan(loaded, given, seed=seed or 0)
             await self._run_missing(plan, library=library, requested_by=requested_by)
-        return await self._executions.start(stored, given, requested_by=requested_by, seed=seed)
+        order = Order(requested_by=requested_by, seed=seed)
+        return await self._executions.start(stored, given, order=order)
 
     async def _run_missing(self, plan: Plan, *, library: Library, requested_by: str) -> None:
         async def run(loaded: Loaded) -> ExecutionRecord:
             stored = await self._scenarios.keep(loaded)
-            execution = await self._executions.start(stored, {}, requested_by=requested_by)
+            order = Order(requested_by=requested_by)
+            execution = await self._executions.start(stored, {}, order=order)
             await self._executions.result(execution)
             return await self._world.stores.log.get(execution)
 

@@ -1,13 +1,13 @@
-"""Use cases on executions: start, follow, await, abort, list."""
+"""Use cases on executions: start, take, follow, await, abort."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import ClassVar, Final
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -15,25 +15,25 @@ from anyio.abc import TaskGroup
 from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.dependencies import Dependencies
 from test_coordination.application.engine.attempts import LOST
-from test_coordination.application.engine.checks import Bench
-from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
-from test_coordination.application.engine.steps import Hands
 from test_coordination.application.engine.vault import Vault
+from test_coordination.application.equipment import equip
+from test_coordination.application.fleet import NOBODY
 from test_coordination.application.gathering import Loaded
-from test_coordination.application.planning.known import results, shapes
-from test_coordination.application.ports import ExecutionRecord
+from test_coordination.application.holders import (
+    AttachedError,
+    HeldElsewhereError,
+    NotRunningHereError,
+)
+from test_coordination.application.ports import ExecutionRecord, NotFoundError
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.world import World
-from test_coordination.domain.arguments import bind
-from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
 from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
-from test_coordination.domain.names import copy_names, live_names, settled_names, settled_values
 from test_coordination.domain.plan import Plan, ScenarioWork
-from test_coordination.domain.values import ExecutionId, WorkerId
+from test_coordination.domain.values import ExecutionId, StepId, WorkerId
 
 SEED_MAX: Final = 2**53 - 1
 """The largest seed that is drawn: JSON carries it to any reader without loss."""
@@ -41,19 +41,26 @@ SEED_MAX: Final = 2**53 - 1
 _LOOK_AGAIN: Final = timedelta(milliseconds=500)
 
 
-@dataclass(eq=False, kw_only=True)
-class NotRunningHereError(CoordinationError):
-    """An execution is to be stopped, and this coordinator is not the one that runs it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How an execution is to be begun: by whose wish, how soon, and by whom.
 
-    code: ClassVar[str] = "execution.not_running_here"
+    What is left to chance is drawn from ``seed``, itself drawn unless it is given; the plan tells
+    it. ``suite`` names the run of a suite that it belongs to. Those with a higher ``priority`` are
+    let in first. With an ``id`` that was drawn before, ordering twice begins one execution.
 
-    execution: ExecutionId
+    One that is not ``detached`` belongs to the worker that begins it, and ends with it. One that
+    is waits for any worker that has all that it ``requires``, and is carried on by another if
+    that one dies.
+    """
 
-    def __str__(self) -> str:
-        return (
-            f"execution {self.execution} is not run by this process; press Ctrl-C where it runs, "
-            "or see with `tcoord executions` whether it has ended"
-        )
+    requested_by: str = ""
+    seed: int | None = None
+    suite: str = ""
+    priority: int = 0
+    requires: frozenset[str] = frozenset()
+    id: ExecutionId | None = None
+    detached: bool = False
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -88,42 +95,56 @@ class Executions:
         return self._busy
 
     async def start(
-        self,
-        stored: StoredScenario,
-        given: Mapping[str, object],
-        *,
-        requested_by: str,
-        seed: int | None = None,
-        suite: str = "",
+        self, stored: StoredScenario, given: Mapping[str, object], *, order: Order
     ) -> ExecutionId:
-        """Begin an execution and return its name once its start is durable.
+        """Put an execution into the queue and return its name once that is durable.
 
-        What is left to chance is drawn from ``seed``, itself drawn unless it is given; the plan
-        tells it. ``suite`` names the run of a suite that it belongs to.
+        One that is attached is begun by this worker as soon as it is let in, one that is
+        detached by whichever worker takes it. An order whose ``id`` there is already changes
+        nothing.
 
         Raises:
             DefinitionKindError: what is stored is no scenario; nothing is begun.
             InvalidDocumentError: parameters or targets do not fit; nothing is stored.
             NoTopologyError: there is no system under test; nothing is stored.
             DependencyNotMetError: a scenario that it depends on must run first; nothing is stored.
-            StoreUnavailableError: nothing was begun; what was stored of it the next sweep ends.
+            StoreUnavailableError: whether it was stored is not known. What is attached was not
+                begun, and the next sweep ends it; what is detached may be ordered again by its id.
         """
+        if order.id is not None and await self._is_known(order.id):
+            return order.id
         scenarios = Scenarios(world=self._world)
         loaded = await scenarios.load(stored)
-        drawn = self._world.identities.new().int & SEED_MAX if seed is None else seed
-        plan = scenarios.plan(loaded, given, seed=drawn)
-        record = self._record(stored, plan, requested_by=requested_by, suite=suite)
-        return await self._begin(loaded, given, record)
+        plan = scenarios.plan(loaded, given, seed=self._seed(order))
+        record = replace(
+            self._record(stored, plan, requested_by=order.requested_by),
+            id=order.id or ExecutionId(self._world.identities.new()),
+            suite=order.suite,
+            priority=order.priority,
+            requires=order.requires,
+            detached=order.detached,
+            worker=NOBODY if order.detached else self._me,
+        )
+        await Dependencies(world=self._world).check(record.plan)
+        if record.detached:
+            await self._world.stores.log.create(record)
+        else:
+            await self._begin(loaded, record)
+        return record.id
 
-    def _record(
-        self,
-        stored: StoredScenario,
-        plan: Plan,
-        *,
-        requested_by: str,
-        suite: str = "",
-        parent: ExecutionId | None = None,
-    ) -> ExecutionRecord:
+    async def _is_known(self, execution: ExecutionId) -> bool:
+        try:
+            await self._world.stores.log.get(execution)
+        except NotFoundError:
+            return False
+        return True
+
+    def _seed(self, order: Order) -> int:
+        if order.seed is not None:
+            return order.seed
+        return (order.id or self._world.identities.new()).int & SEED_MAX
+
+    def _record(self, stored: StoredScenario, plan: Plan, *, requested_by: str) -> ExecutionRecord:
         return ExecutionRecord(
             id=ExecutionId(self._world.identities.new()),
             scenario=stored.id,
@@ -133,12 +154,10 @@ class Executions:
             requested_at=self._world.stores.clock.now(),
             requested_by=requested_by,
             worker=self._me,
-            suite=suite,
-            parent=parent,
         )
 
     async def start_child(
-        self, loaded: Loaded, work: ScenarioWork, *, parent: ExecutionId
+        self, loaded: Loaded, work: ScenarioWork, *, parent: ExecutionId, step: StepId
     ) -> ExecutionId:
         """Begin an execution that is a step of ``parent``, by the plan that its parent has of it.
 
@@ -148,26 +167,62 @@ class Executions:
         """
         stored = loaded.stored
         assert stored is not None, "what a stored scenario runs is stored"
-        by = f"execution {parent}"
-        record = self._record(stored, work.plan, requested_by=by, parent=parent)
-        return await self._begin(loaded, work.parameters, record)
-
-    async def _begin(
-        self, loaded: Loaded, given: Mapping[str, object], record: ExecutionRecord
-    ) -> ExecutionId:
+        record = self._record(stored, work.plan, requested_by=f"execution {parent}")
         await Dependencies(world=self._world).check(record.plan)
+        return await self._begin(loaded, replace(record, parent=parent, parent_step=step))
+
+    async def take(self, execution: ExecutionId) -> Execution:
+        """Carry a detached execution on from wherever its log stands; return it at its end.
+
+        It must have been let in, and have no worker, or one that is certainly gone. What that one
+        left in force is undone before anything else is done. An execution that has ended is
+        returned as it is, and one that is under way in this process is waited for.
+
+        A caller that is cancelled lets go of it: its faults are undone, and it is free for
+        another worker to take.
+
+        Raises:
+            NotFoundError: no execution has that name.
+            AttachedError: it is not detached.
+            HeldElsewhereError: another worker has it, and may be alive; nothing was done.
+            LogConflictError: another worker has taken it over meanwhile; its faults are undone.
+            StoreUnavailableError: its log could not be read or written to the end; its faults are
+                undone, and it must be taken again, by whomever.
+            CoordinationError: this program cannot carry it out, and why; nothing was done.
+        """
+        record = await self._world.stores.log.get(execution)
+        if record.status is Status.FINISHED or execution in self._runs:
+            return await self.result(execution)
+        if not record.detached:
+            raise AttachedError(execution=execution)
+        loaded = await self._loaded(record)
+        epoch = await self._world.workers.claim(execution, by=self._me, epoch=record.epoch)
+        if epoch is None:
+            held = await self._world.stores.log.get(execution)
+            raise HeldElsewhereError(execution=execution, worker=held.worker)
+        await self._begin(loaded, replace(record, worker=self._me, epoch=epoch))
+        return await self.result(execution)
+
+    async def _loaded(self, record: ExecutionRecord) -> Loaded:
+        stored = await self._world.scenarios.get(record.scenario)
+        return await Scenarios(world=self._world).load(stored)
+
+    async def _begin(self, loaded: Loaded, record: ExecutionRecord) -> ExecutionId:
         vault = Vault(self._world.secrets)
-        state = Execution(id=record.id)
-        recorder = Recorder(self._world.stores, record, state, vault=vault)
+        recorder = Recorder(self._world.stores, record, Execution(id=record.id), vault=vault)
         run = _Run(recorder=recorder, vault=vault)
-        hands = self._hands(loaded, given, plan=record.plan, run=run)
+        children = _Children(executions=self, members=loaded.members)
+        hands = equip(
+            self._world, loaded, record.plan, recorder=recorder, vault=vault, children=children
+        )
         runner = Runner(record.plan, hands, self._world.stores.live)
         self._busy.add(record.id)
         try:
             # Whole, even for a caller that is cancelled: what is there and was never begun would
             # be left to the next sweep, and told as something that could not run.
             with anyio.CancelScope(shield=True):
-                await self._world.stores.log.create(record)
+                if not record.detached:
+                    await self._world.stores.log.create(record)
                 await run.recorder.record(ExecutionStarted(worker=self._me))
         except BaseException:
             self._busy.discard(record.id)
@@ -175,47 +230,6 @@ class Executions:
         self._runs[record.id] = run
         self._group.start_soon(self._run, run, runner)
         return record.id
-
-    def _hands(
-        self, loaded: Loaded, given: Mapping[str, object], *, plan: Plan, run: _Run
-    ) -> Hands:
-        world, scenario, recorder = self._world, loaded.scenario, run.recorder
-        topology = world.topology(doing=f"running {scenario.name!r}")
-        probes = shapes(scenario, world.catalogue)
-        settled = settled_names(scenario.parameters, topology, world.environment)
-        arguments = bind(
-            scenario.parameters,
-            given,
-            mark=scenario.mark,
-            services=frozenset(topology.services),
-        )
-        observations = Observations(
-            settled_values(scenario.parameters, arguments, topology, world.environment),
-            probes,
-            plan=plan,
-            state=lambda: recorder.state,
-            clock=world.stores.clock,
-        )
-        recorder.tell(observations.refresh)
-        bench = Bench(
-            expressions=world.expressions,
-            names={
-                **settled,
-                **live_names(scenario, probes, results(world.catalogue)),
-                **copy_names((*plan.groups, *(step.id for step in plan.steps))),
-            },
-            observations=observations,
-            clock=world.stores.clock,
-        )
-        return Hands(
-            plan=plan,
-            children=_Children(executions=self, members=loaded.members),
-            probing=world.probing(topology, run.vault),
-            evidence=world.evidence,
-            camera=world.camera(topology, run.vault),
-            bench=bench,
-            recorder=recorder,
-        )
 
     async def _run(self, run: _Run, runner: Runner) -> None:
         """Run to the end; one that failed is kept, so that whoever asks for it is told."""
@@ -335,8 +349,9 @@ class _Children:
     executions: Executions
     members: Mapping[str, Loaded]
 
-    async def start(self, work: ScenarioWork, *, parent: ExecutionId) -> ExecutionId:
-        return await self.executions.start_child(self.members[work.scenario], work, parent=parent)
+    async def start(self, work: ScenarioWork, *, parent: ExecutionId, step: StepId) -> ExecutionId:
+        loaded = self.members[work.scenario]
+        return await self.executions.start_child(loaded, work, parent=parent, step=step)
 
     async def result(self, execution: ExecutionId) -> Execution:
         return await self.executions.result(execution)

@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from test_coordination.application.definitions import StoredScenario
-from test_coordination.application.executions import Executions
+from test_coordination.application.executions import Executions, Order
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.suites import PlannedEntry, PlannedSuite, Suites
 from test_coordination.application.turns import in_turn
@@ -254,13 +254,8 @@ class SuiteRuns:
         stored = entry.scenario.stored
         assert stored is not None, "what a stored suite runs is stored"
         try:
-            execution = await self._executions.start(
-                stored,
-                entry.parameters,
-                requested_by=run.requested_by,
-                seed=run.seed,
-                suite=run.id,
-            )
+            order = Order(requested_by=run.requested_by, seed=run.seed, suite=run.id)
+            execution = await self._executions.start(stored, entry.parameters, order=order)
             state = replace(state, execution=execution)
             run.tell(state)
             if run.aborted is not None:

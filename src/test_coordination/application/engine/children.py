@@ -30,8 +30,8 @@ _FINDINGS: Final[Mapping[Verdict, Finding]] = {
 class Children(Protocol):
     """The executions that are steps of others."""
 
-    async def start(self, work: ScenarioWork, *, parent: ExecutionId) -> ExecutionId:
-        """Begin an execution for a step of ``parent``, and return once its start is durable.
+    async def start(self, work: ScenarioWork, *, parent: ExecutionId, step: StepId) -> ExecutionId:
+        """Begin an execution for a step of ``parent``, and return once it is on record.
 
         Raises:
             CoordinationError: it cannot be begun, and why.
@@ -111,7 +111,7 @@ class Child:
             CoordinationError: it could not be begun, or its end is not known.
         """
         try:
-            execution = await self.children.start(self.work, parent=self.parent)
+            execution = await self.children.start(self.work, parent=self.parent, step=self.step)
             return await self._followed(execution, over)
         except LOST as error:
             raise ChildLostError(scenario=self.work.scenario, cause=str(error)) from error
