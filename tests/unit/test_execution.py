@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,8 @@ from test_coordination.domain.events import (
     Entry,
     Event,
     ExecutionEnded,
+    ExecutionPaused,
+    ExecutionResumed,
     ExecutionStarted,
     ExecutionTakenOver,
     FaultArmed,
@@ -39,6 +42,7 @@ from test_coordination.domain.execution import (
     Execution,
     FaultStatus,
     IllegalTransitionError,
+    Pause,
     Status,
 )
 from test_coordination.domain.values import (
@@ -48,6 +52,7 @@ from test_coordination.domain.values import (
     ServiceName,
     SnapshotId,
     StepId,
+    WishId,
     WorkerId,
 )
 from test_coordination.domain.verdicts import Finding, Phase, Verdict
@@ -60,6 +65,8 @@ STARTED = ExecutionStarted(worker=ME)
 TAKEN = ExecutionTakenOver(worker=OTHER, reason="dead")
 ENDED = ExecutionEnded(verdict=Verdict.HELD, reason="well")
 ABORT = AbortRequested(reason="enough", by="ann")
+PAUSED = ExecutionPaused(reason="look", by="ann")
+RESUMED = ExecutionResumed(reason="seen", by="ann")
 NOTED = Noted(text="so")
 JUDGED = CheckJudged(
     validation=Validation(check=WELL, phase=Phase.DURING, finding=Finding.HELD, expression="x")
@@ -211,6 +218,45 @@ def test_the_first_wish_to_stop_is_the_one_that_counts() -> None:
     assert after(STARTED, ABORT, replace(ABORT, by="bob")).abort == ABORT
 
 
+def test_what_is_stopped_in_the_queue_ends_without_having_begun() -> None:
+    stopped = replace(ENDED, verdict=Verdict.STOPPED)
+    state = after(ABORT, JUDGED, stopped)
+
+    assert (state.status, state.verdict, state.abort) == (Status.FINISHED, Verdict.STOPPED, ABORT)
+    assert (state.started_at, state.ended_at) == (None, second(3))
+    assert len(state.validations) == 1
+
+
+def test_an_execution_is_paused_until_it_is_resumed_and_the_time_is_counted() -> None:
+    paused = after(STARTED, PAUSED)
+    twice = after(STARTED, PAUSED, RESUMED, PAUSED, NOTED, RESUMED)
+
+    assert paused.pause == Pause(paused_at=second(2), reason="look", by="ann")
+    assert paused.paused_for(second(9)) == timedelta(seconds=7)
+    assert twice.pause is None
+    assert [pause.resumed_at for pause in twice.pauses] == [second(3), second(6)]
+    assert twice.paused_for(second(99)) == timedelta(seconds=3)
+
+
+def test_whoever_asks_for_what_is_so_already_changes_nothing_but_that_faults_are_undone() -> None:
+    undoing = replace(PAUSED, undo=True, by="bob")
+
+    assert after(STARTED, RESUMED).pauses == ()
+    for story in ((PAUSED, PAUSED), (PAUSED, replace(PAUSED, by="bob"))):
+        assert after(STARTED, *story).pause == after(STARTED, PAUSED).pause
+    for story in ((PAUSED, undoing), (PAUSED, undoing, PAUSED)):
+        (pause,) = after(STARTED, *story).pauses
+        assert (pause.undo, pause.by, pause.paused_at) == (True, "ann", second(2))
+
+
+def test_the_last_wish_that_came_through_a_store_is_known() -> None:
+    first, last = WishId(UUID(int=7)), WishId(UUID(int=8))
+    through = (replace(PAUSED, wish=first), replace(RESUMED, wish=last))
+
+    assert after(STARTED, *through).heeded == last
+    assert after(STARTED, *through, PAUSED).heeded == last
+
+
 def test_a_step_may_end_that_was_never_begun() -> None:
     assert after(STARTED, ended(A)).steps[A].outcome is Outcome.DONE
 
@@ -230,7 +276,12 @@ def test_only_the_excursion_that_is_open_is_ended() -> None:
         (armed(A),),
         (reverted(A),),
         (stuck(A),),
-        (ABORT,),
+        (PAUSED,),
+        (ABORT, PAUSED),
+        (JUDGED,),
+        (ABORT, ENDED, STARTED),
+        (STARTED, ENDED, PAUSED),
+        (STARTED, ENDED, RESUMED),
         (STARTED, STARTED),
         (STARTED, ENDED, STARTED),
         (STARTED, ENDED, ENDED),
@@ -277,7 +328,7 @@ def test_a_log_has_no_gap_and_no_entry_twice(position: int) -> None:
 
 SOME_STEP = st.sampled_from([A, B])
 SOME_EVENT = st.one_of(
-    st.sampled_from([STARTED, TAKEN, ENDED, ABORT, NOTED, JUDGED, LEFT, REGAINED]),
+    st.sampled_from([STARTED, TAKEN, ENDED, ABORT, PAUSED, RESUMED, NOTED, JUDGED, LEFT, REGAINED]),
     st.builds(armed, SOME_STEP),
     st.builds(injected, SOME_STEP),
     st.builds(not_injected, SOME_STEP),
@@ -318,5 +369,5 @@ def test_whatever_comes_what_is_accepted_leaves_a_sound_state(events: list[Event
 
 
 def test_every_event_has_its_own_name() -> None:
-    assert len(EVENTS) == 17
+    assert len(EVENTS) == 19
     assert all(EVENTS[name].__name__ == name for name in EVENTS)

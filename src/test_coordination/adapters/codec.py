@@ -127,6 +127,7 @@ def live_state(record: ExecutionRecord, state: Execution) -> LiveState:
         "verdict": state.verdict or "",
         "reason": state.reason,
         "abort": state.abort.reason if state.abort else "",
+        "paused": state.pause.reason if state.pause else "",
         "steps_running": " ".join(running),
         "steps_ended": str(len(state.steps) - len(running)),
         "steps_planned": str(len(record.plan.steps)),

@@ -60,6 +60,7 @@ class Reports:
             faults=tuple(execution.faults.values()),
             validations=execution.validations,
             excursions=execution.excursions,
+            pauses=execution.pauses,
             series=tuple(self._series(record.plan.probes, execution, samples)),
             comparisons=await self._comparisons(execution),
             notes=execution.notes,

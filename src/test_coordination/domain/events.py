@@ -14,6 +14,7 @@ from test_coordination.domain.values import (
     ServiceName,
     SnapshotId,
     StepId,
+    WishId,
     WorkerId,
 )
 from test_coordination.domain.verdicts import Verdict
@@ -160,6 +161,29 @@ class AbortRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPaused:
+    """Nothing further is begun until it is resumed; ``by`` names who asked for that.
+
+    With ``undo`` the faults that are in force are ended, and otherwise they are held on. ``wish``
+    is what was asked for, where it was asked through a store.
+    """
+
+    reason: str
+    by: str
+    undo: bool = False
+    wish: WishId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionResumed:
+    """Steps may begin again; see `ExecutionPaused`."""
+
+    reason: str
+    by: str
+    wish: WishId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
     """Something that a reader of the log should know, such as a store that was away."""
 
@@ -190,6 +214,8 @@ Event: TypeAlias = (
     | SteadyStateLeft
     | SteadyStateRegained
     | AbortRequested
+    | ExecutionPaused
+    | ExecutionResumed
     | Noted
     | ExecutionEnded
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import reduce
 from typing import ClassVar, assert_never
@@ -15,6 +15,8 @@ from test_coordination.domain.events import (
     CheckJudged,
     Entry,
     ExecutionEnded,
+    ExecutionPaused,
+    ExecutionResumed,
     ExecutionStarted,
     ExecutionTakenOver,
     FaultArmed,
@@ -39,6 +41,7 @@ from test_coordination.domain.values import (
     ServiceName,
     SnapshotId,
     StepId,
+    WishId,
     WorkerId,
 )
 from test_coordination.domain.verdicts import Verdict
@@ -109,6 +112,20 @@ class Excursion:
     regained_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A stretch of time in which nothing further was begun.
+
+    With ``undo`` the faults in force were ended by it; otherwise they were held on.
+    """
+
+    paused_at: datetime
+    reason: str
+    by: str
+    undo: bool = False
+    resumed_at: datetime | None = None
+
+
 @dataclass(eq=False, kw_only=True)
 class IllegalTransitionError(CoordinationError):
     """An event arrived that cannot follow what is already known of its execution."""
@@ -130,7 +147,8 @@ class IllegalTransitionError(CoordinationError):
 class Execution:
     """The state of one run; ``taken_over`` says why another worker had to end it.
 
-    ``changed_at`` is the time of the last entry of its log.
+    ``changed_at`` is the time of the last entry of its log. ``heeded`` is the last wish to pause or
+    to resume it that came through a store.
     """
 
     id: ExecutionId
@@ -143,6 +161,8 @@ class Execution:
     verdict: Verdict | None = None
     reason: str = ""
     abort: AbortRequested | None = None
+    pauses: tuple[Pause, ...] = ()
+    heeded: WishId | None = None
     taken_over: str = ""
     steps: Mapping[StepId, StepState] = field(default_factory=dict)
     faults: Mapping[StepId, FaultState] = field(default_factory=dict)
@@ -161,6 +181,17 @@ class Execution:
         """Return the faults that may be in force, in the order in which they were armed."""
         return tuple(f for f in self.faults.values() if f.status is not FaultStatus.REVERTED)
 
+    @property
+    def pause(self) -> Pause | None:
+        """Return the pause that it is in, if it is in one."""
+        last = self.pauses[-1] if self.pauses else None
+        return None if last is None or last.resumed_at is not None else last
+
+    def paused_for(self, now: datetime) -> timedelta:
+        """Return how long it has been paused by ``now``, all pauses together."""
+        lengths = ((pause.resumed_at or now) - pause.paused_at for pause in self.pauses)
+        return sum(lengths, timedelta(0))
+
     def apply(self, entry: Entry) -> Execution:
         """Return the execution as it stands after ``entry``.
 
@@ -175,9 +206,21 @@ class Execution:
         if self.status is Status.RUNNING:
             return self._while_running(entry)
         match entry.event:
-            case ExecutionStarted(worker=worker) if self.status is Status.PENDING:
+            case FaultReverted() | FaultRevertFailed():
+                return self._with_fault(entry)
+            case Noted(text=text):
+                return replace(self, notes=(*self.notes, text))
+            case _ if self.status is Status.PENDING:
+                return self._while_pending(entry)
+            case _:
+                raise self._refused(entry)
+
+    def _while_pending(self, entry: Entry) -> Execution:
+        """Return it begun, or stopped before any worker began it."""
+        match entry.event:
+            case ExecutionStarted(worker=worker):
                 return replace(self, status=Status.RUNNING, worker=worker, started_at=entry.at)
-            case ExecutionTakenOver(worker=worker, reason=reason) if self.status is Status.PENDING:
+            case ExecutionTakenOver(worker=worker, reason=reason):
                 return replace(
                     self,
                     status=Status.RUNNING,
@@ -185,14 +228,21 @@ class Execution:
                     started_at=entry.at,
                     taken_over=reason,
                 )
-            case FaultReverted() | FaultRevertFailed():
-                return self._with_fault(entry)
-            case Noted(text=text):
-                return replace(self, notes=(*self.notes, text))
+            case AbortRequested() as abort:
+                return replace(self, abort=self.abort or abort)
+            case CheckJudged(validation=validation) if self.abort:
+                return replace(self, validations=(*self.validations, validation))
+            case ExecutionEnded() as ended if self.abort:
+                return self._ended(ended, entry.at)
             case _:
                 raise self._refused(entry)
 
-    def _while_running(self, entry: Entry) -> Execution:  # noqa: C901, PLR0911  a case an event
+    def _ended(self, ended: ExecutionEnded, at: datetime) -> Execution:
+        return replace(
+            self, status=Status.FINISHED, ended_at=at, verdict=ended.verdict, reason=ended.reason
+        )
+
+    def _while_running(self, entry: Entry) -> Execution:  # noqa: C901, PLR0911, PLR0912  a case an event
         match entry.event:
             case ExecutionTakenOver(worker=worker, reason=reason):
                 return replace(self, worker=worker, taken_over=reason)
@@ -219,18 +269,32 @@ class Execution:
                 return replace(self, excursions=self._regained(check, entry.at))
             case AbortRequested() as abort:
                 return replace(self, abort=self.abort or abort)
-            case ExecutionEnded(verdict=verdict, reason=reason):
-                return replace(
-                    self,
-                    status=Status.FINISHED,
-                    ended_at=entry.at,
-                    verdict=verdict,
-                    reason=reason,
-                )
+            case ExecutionPaused() | ExecutionResumed():
+                return self._with_pause(entry.event, entry.at)
+            case ExecutionEnded() as ended:
+                return self._ended(ended, entry.at)
             case ExecutionStarted():
                 raise self._refused(entry)
             case _:
                 assert_never(entry.event)
+
+    def _with_pause(self, event: ExecutionPaused | ExecutionResumed, at: datetime) -> Execution:
+        """Return it paused, or resumed; whoever asks for what is so already changes nothing.
+
+        Only a pause that undoes makes one of the other kind into one of its own.
+        """
+        pauses, last = self.pauses, self.pause
+        match event:
+            case ExecutionPaused() as paused if last is None:
+                pause = Pause(paused_at=at, reason=paused.reason, by=paused.by, undo=paused.undo)
+                pauses = (*pauses, pause)
+            case ExecutionPaused(undo=undo) if last is not None:
+                pauses = (*pauses[:-1], replace(last, undo=last.undo or undo))
+            case ExecutionResumed() if last is not None:
+                pauses = (*pauses[:-1], replace(last, resumed_at=at))
+            case _:
+                pass
+        return replace(self, pauses=pauses, heeded=event.wish or self.heeded)
 
     def _with_step(self, entry: Entry) -> Execution:
         match entry.event:

@@ -9,7 +9,14 @@ from typing import ClassVar, Final
 
 from test_coordination.domain.events import Entry, Outcome
 from test_coordination.domain.evidence import Facts, Sample, Snapshot, Validation
-from test_coordination.domain.execution import Excursion, Execution, FaultState, FaultStatus, Status
+from test_coordination.domain.execution import (
+    Excursion,
+    Execution,
+    FaultState,
+    FaultStatus,
+    Pause,
+    Status,
+)
 from test_coordination.domain.plan import Plan, PlannedStep, Stage
 from test_coordination.domain.values import ExecutionId, ProbeName, ServiceName, StepId
 from test_coordination.domain.verdicts import Finding, Verdict
@@ -96,6 +103,7 @@ class TestReport:
     faults: tuple[FaultState, ...]
     validations: tuple[Validation, ...]
     excursions: tuple[Excursion, ...]
+    pauses: tuple[Pause, ...] = ()
     series: tuple[ReportedSeries, ...]
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]

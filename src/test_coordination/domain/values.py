@@ -17,6 +17,12 @@ SnapshotId = NewType("SnapshotId", UUID)
 WorkerId = NewType("WorkerId", UUID)
 """One coordinator process, from its start to its end; a restarted one has another."""
 
+WishId = NewType("WishId", UUID)
+"""One wish of somebody to stop, pause or resume something, wherever it is carried out."""
+
+ScheduleId = NewType("ScheduleId", UUID)
+ScheduleName = NewType("ScheduleName", str)
+
 StepId = NewType("StepId", str)
 CheckId = NewType("CheckId", str)
 ProbeName = NewType("ProbeName", str)

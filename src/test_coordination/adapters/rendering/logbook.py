@@ -28,6 +28,7 @@ _LOOKS: Final = {
     "SteadyStateLeft": "warn",
     "SteadyStateRegained": "good",
     "AbortRequested": "bad",
+    "ExecutionPaused": "warn",
     "ExecutionTakenOver": "warn",
     "Noted": "warn",
 }

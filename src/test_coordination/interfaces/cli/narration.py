@@ -12,6 +12,8 @@ from test_coordination.domain.events import (
     CheckJudged,
     Event,
     ExecutionEnded,
+    ExecutionPaused,
+    ExecutionResumed,
     ExecutionStarted,
     ExecutionTakenOver,
     FaultArmed,
@@ -86,12 +88,26 @@ def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911, PL
             return Line(text=f"steady state regained: {check}", mood="good")
         case AbortRequested(reason=reason, by=by):
             return Line(text=f"stopping: {reason} (asked by {by})", mood="warn")
+        case ExecutionPaused() | ExecutionResumed():
+            return _paused(event)
         case Noted(text=text):
             return Line(text=f"note: {text}", mood="warn")
         case ExecutionEnded():
             return None
         case _:
             return _fault(event, plan)
+
+
+def _paused(event: ExecutionPaused | ExecutionResumed) -> Line:
+    said = f"{event.reason} (asked by {event.by})"
+    match event:
+        case ExecutionPaused(undo=undo):
+            faults = "faults are undone" if undo else "faults in force are held on"
+            return Line(text=f"paused, and {faults}: {said}", mood="warn")
+        case ExecutionResumed():
+            return Line(text=f"resumed: {said}")
+        case _:
+            assert_never(event)
 
 
 def _fault(
