@@ -36,8 +36,7 @@ from test_coordination.domain.scenario import DocumentKind
 from test_coordination.domain.values import ExecutionId
 
 SHIPPED = load()
-ONE = Migration(version=1, name="0001-one.sql", text="CREATE TABLE one (a integer)")
-TWO = Migration(version=2, name="0002-two.sql", text="CREATE TABLE two (a integer)")
+NEWEST = SHIPPED[-1].version
 
 
 async def value(url: str, query: str) -> object:
@@ -81,25 +80,43 @@ async def test_what_was_applied_and_changed_since_is_refused(empty_database: str
     assert refused.value.code == "postgres.migration_drift"
 
 
-async def test_a_database_of_a_later_program_is_refused(empty_database: str) -> None:
-    later = Migration(
-        version=len(SHIPPED) + 1, name="later.sql", text="CREATE TABLE later (a integer)"
-    )
-    await migrate(empty_database, migrations=[*SHIPPED, later])
+def later(text: str) -> Migration:
+    return Migration(version=NEWEST + 1, name="later.sql", text=text)
 
+
+async def test_a_database_of_a_later_program_is_used_on_unless_that_says_otherwise(
+    empty_database: str,
+) -> None:
+    beside = later("CREATE TABLE later (a integer)")
+    await migrate(empty_database, migrations=[*SHIPPED, beside])
+
+    assert await migrate(empty_database) == 0
+
+    breaking = replace(
+        later(f"-- compatible-from: {NEWEST + 2}\nDROP TABLE later"), version=NEWEST + 2
+    )
+    await migrate(empty_database, migrations=[*SHIPPED, beside, breaking])
     with pytest.raises(NewerDatabaseError, match="or a later one") as refused:
         await migrate(empty_database)
+    with pytest.raises(NewerDatabaseError):
+        await migrate(empty_database, migrations=[*SHIPPED, beside])
 
-    assert (refused.value.database, refused.value.program) == (later.version, len(SHIPPED))
+    told = (refused.value.database, refused.value.program, refused.value.needed)
+    assert told == (NEWEST + 2, NEWEST, NEWEST + 2)
+
+
+async def test_programs_from_before_databases_could_be_newer_are_refused(
+    empty_database: str,
+) -> None:
+    await migrate(empty_database)
+
+    with pytest.raises(NewerDatabaseError, match="from schema version 7 on"):
+        await migrate(empty_database, migrations=SHIPPED[:3])
 
 
 async def test_a_file_is_applied_as_a_whole_or_not_at_all(empty_database: str) -> None:
     await migrate(empty_database)
-    broken = Migration(
-        version=len(SHIPPED) + 1,
-        name="broken.sql",
-        text="CREATE TABLE half (a integer); SELECT 1/0;",
-    )
+    broken = later("CREATE TABLE half (a integer); SELECT 1/0;")
 
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(empty_database, migrations=[*SHIPPED, broken])

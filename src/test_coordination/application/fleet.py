@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -145,5 +146,90 @@ class Queue(Protocol):
 
         Raises:
             StoreUnavailableError: they cannot be looked at.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advert:
+    """What a worker says of itself, again and again.
+
+    ``offers`` is what executions may require of it; None says that it carries out nothing but
+    what it was asked for itself. ``executions`` counts those that it is at, of at most
+    ``executions_max``. ``memory`` is what its process takes, in bytes; above ``memory_max`` it
+    takes no further execution. One that is ``draining`` ends what it has, and takes no more.
+    """
+
+    program: str
+    offers: frozenset[str] | None = None
+    executions: int = 0
+    executions_max: int = 0
+    memory: int = 0
+    memory_max: int | None = None
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """A worker that has not left; one that is ``silent`` has let its lease end."""
+
+    worker: Worker
+    advert: Advert
+    began_at: datetime
+    silent: bool
+
+
+class Handled(Enum):
+    """What has become of an execution that a worker was given."""
+
+    DONE = "done"
+    """It needs no worker any more."""
+    AGAIN = "again"
+    """It is to be given to a worker again, perhaps to another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A worker, as the dispatch sees it.
+
+    It is given executions whose requirements are among its ``offers``, as long as it is at fewer
+    than ``most`` says at that moment. ``handle`` is called in a task of its own for each, and
+    returns when this worker is not at it any more; it raises nothing.
+    """
+
+    worker: WorkerId
+    offers: frozenset[str]
+    most: Callable[[], int]
+    handle: Callable[[ExecutionId], Awaitable[Handled]]
+
+
+class Dispatch(Protocol):
+    """Gives each detached execution that was let in to a worker that can carry it out.
+
+    It is given to one at a time, again if that one is silent for some seconds, until one says
+    that it is done. A worker that was silent without being dead may have it beside the next one:
+    the execution's epoch tells them apart, and what it then says of it is not heard.
+    """
+
+    async def announce(self, worker: WorkerId, advert: Advert) -> None:
+        """Say what a worker offers, and how it fares; repeat it, for it may be forgotten.
+
+        Raises:
+            StoreUnavailableError: it could not be said.
+        """
+        ...
+
+    async def present(self) -> Sequence[Presence]:
+        """Return every worker that has not left, in the order of their identities.
+
+        Raises:
+            StoreUnavailableError: they cannot be looked at.
+        """
+        ...
+
+    async def serve(self, service: Service) -> None:
+        """Give executions to ``service`` until cancelled; a store that is away is waited for.
+
+        What ``handle`` is still at then is cancelled and given to others.
         """
         ...

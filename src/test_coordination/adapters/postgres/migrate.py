@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -29,6 +29,7 @@ STATEMENT_S_MAX: Final = 600.0
 TURN_S_MAX: Final = 660.0
 POLL_S: Final = 0.1
 NAME: Final = re.compile(r"(\d{4})-[a-z0-9-]+\.sql")
+FLOOR: Final = re.compile(r"^-- compatible-from: (\d+)$", re.MULTILINE)
 
 # Any number will do that nobody else in this database uses.
 LOCK: Final = int.from_bytes(hashlib.sha256(SCHEMA.encode()).digest()[:8], "big", signed=True)
@@ -49,21 +50,26 @@ CREATE_VERSIONS: Final = """
 """
 APPLIED: Final = "SELECT version, name, digest FROM schema_version ORDER BY version"
 RECORD: Final = "INSERT INTO schema_version (version, name, digest) VALUES ($1, $2, $3)"
+# The column is there since the first migration that says this of itself.
+RAISE_FLOOR: Final = "UPDATE schema_version SET compatible_from = $2 WHERE version = $1"
+READ_FLOOR: Final = "SELECT max(compatible_from) FROM schema_version"
 
 
 @dataclass(eq=False, kw_only=True)
 class NewerDatabaseError(CoordinationError):
-    """The database was brought up to date by a later version of this program."""
+    """The database was brought where this program cannot follow, by a later version of it."""
 
     code: ClassVar[str] = "postgres.newer_database"
 
     database: int
     program: int
+    needed: int
 
     def __str__(self) -> str:
         return (
-            f"the database is at schema version {self.database}, and this program knows only "
-            f"{self.program}; use the program that brought it there, or a later one"
+            f"the database is at schema version {self.database}, which programs can use from "
+            f"schema version {self.needed} on, and this one knows only {self.program}; "
+            "use the program that brought it there, or a later one"
         )
 
 
@@ -98,11 +104,22 @@ class MissingRightError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One file; versions count from 1 without a gap."""
+    """One file; versions count from 1.
+
+    A program whose newest file is at least the ``floor`` can go on with a database to which
+    this one was applied, although it does not know it: what it reads is still there, and what
+    it writes is still taken. A file that says nothing of that leaves the floor where it was.
+    """
 
     version: int
     name: str
     text: str
+
+    @property
+    def floor(self) -> int | None:
+        """Return the version that it says, as ``-- compatible-from: 7`` on a line of its own."""
+        found = FLOOR.search(self.text)
+        return int(found[1]) if found else None
 
     @property
     def digest(self) -> str:
@@ -118,7 +135,7 @@ def load(folder: Traversable = SHIPPED) -> Sequence[Migration]:
         for file in files
         if (name := NAME.fullmatch(file.name))
     ]
-    assert [m.version for m in found] == list(range(1, len(found) + 1)), "a gap in the migrations"
+    assert len({each.version for each in found}) == len(found), "two migrations of one version"
     return found
 
 
@@ -126,10 +143,11 @@ async def migrate(url: str, *, migrations: Sequence[Migration] | None = None) ->
     """Apply what is missing and make the partitions of the months to come; return how many.
 
     Any number of programs may call it at once, and repeating it is safe: each file is applied
-    as a whole or not at all.
+    as a whole or not at all. What later programs applied is left alone where they say that this
+    one can go on with it.
 
     Raises:
-        NewerDatabaseError: the database knows migrations that this program does not.
+        NewerDatabaseError: later programs brought the database where this one cannot follow.
         MigrationDriftError: an applied file has been changed since.
         MissingRightError: the role lacks a right on the database or the schema.
         StoreUnavailableError: the database cannot be reached, or another program is at it for
@@ -171,18 +189,31 @@ async def _bring_up_to_date(connection: Connection, known: Sequence[Migration]) 
         await connection.execute(CREATE_SCHEMA)
     if not await connection.fetchval(VERSIONS_EXIST, f"{SCHEMA}.schema_version"):
         await connection.execute(CREATE_VERSIONS)
-    applied = await connection.fetch(APPLIED)
-    if len(applied) > len(known):
-        raise NewerDatabaseError(database=applied[-1]["version"], program=len(known))
-    for migration, row in zip(known, applied, strict=False):
-        if (migration.version, migration.digest) != (row["version"], row["digest"]):
+    applied = {row["version"]: row for row in await connection.fetch(APPLIED)}
+    for migration in known:
+        row = applied.get(migration.version)
+        if row is not None and row["digest"] != migration.digest:
             raise MigrationDriftError(name=migration.name, applied=row["name"])
-    missing = known[len(applied) :]
+    await _refuse_to_follow(connection, applied, newest=known[-1].version)
+    missing = [migration for migration in known if migration.version not in applied]
     for migration in missing:
         async with connection.transaction():
             await connection.execute(migration.text)
             await connection.execute(RECORD, migration.version, migration.name, migration.digest)
+            if migration.floor is not None:
+                await connection.execute(RAISE_FLOOR, migration.version, migration.floor)
     return len(missing)
+
+
+async def _refuse_to_follow(
+    connection: Connection, applied: Collection[int], *, newest: int
+) -> None:
+    latest = max(applied, default=0)
+    if latest <= newest:
+        return
+    needed = await connection.fetchval(READ_FLOOR)
+    if newest < needed:
+        raise NewerDatabaseError(database=latest, program=newest, needed=needed)
 
 
 async def _missing_right(
