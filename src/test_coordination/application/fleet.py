@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Protocol
 from uuid import UUID
 
+from test_coordination.domain.admission import Obstacle
 from test_coordination.domain.values import ExecutionId, WorkerId
 
 NOBODY: Final = WorkerId(UUID(int=0))
@@ -29,8 +30,26 @@ class Worker:
     born: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has executions that have not ended, or whose faults may be in force.
+
+    ``worker`` is None if it has left. It is ``silent`` if its lease has ended without that.
+    ``running`` counts those of its executions that have not ended.
+    """
+
+    id: WorkerId
+    worker: Worker | None
+    silent: bool
+    running: int
+
+
 class Machine(Protocol):
     """The machine that we run on, and the processes on it."""
+
+    def uptime(self) -> timedelta:
+        """Return how long the machine has been up, the time in which it slept included."""
+        ...
 
     def present(self, worker: WorkerId) -> Worker:
         """Return ``worker`` as the process that asks."""
@@ -44,7 +63,8 @@ class Machine(Protocol):
 class Workers(Protocol):
     """Who is alive: each worker holds a lease that it must renew.
 
-    Time is the store's own, so that no two machines' clocks are compared.
+    Time is the store's own, so that no two machines' clocks are compared. Whatever else is asked
+    of the store does not delay `beat` and `held`.
     """
 
     async def beat(self, worker: Worker, *, lease: timedelta) -> None:
@@ -55,51 +75,44 @@ class Workers(Protocol):
         """Say that the worker has ended and holds nothing."""
         ...
 
-    async def silent(self) -> Sequence[WorkerId]:
-        """Return the workers whose lease has ended without their leaving."""
-        ...
-
     async def all(self) -> Sequence[Worker]:
-        """Return every worker that has not left."""
+        """Return every worker that has not left, the silent ones too."""
         ...
 
-    async def claim(self, execution: ExecutionId, *, by: WorkerId, epoch: int) -> int | None:
-        """Make ``by`` the worker of an execution that was last given away under ``epoch``.
+    async def holders(self) -> Sequence[Holder]:
+        """Return who has executions that are not settled; cheap enough to ask twice a second.
 
-        Return the epoch under which it may write from now on; whoever had the execution before
-        cannot write any more. None if another worker was faster.
+        Executions of `NOBODY` are left out.
         """
         ...
 
-    async def holds(self, execution: ExecutionId, *, epoch: int) -> bool:
-        """Tell whether ``epoch`` is still the one under which the execution may be written."""
+    async def claim(
+        self, execution: ExecutionId, *, by: WorkerId, epoch: int, from_living: bool = False
+    ) -> int | None:
+        """Make ``by`` the worker of an execution that was last given away under ``epoch``.
+
+        Return the epoch under which it may write from now on, which is one more; whoever had
+        the execution before cannot write any more. None if another worker was faster, or if the
+        lease of who has it is in force; ``from_living`` says that this does not matter. Who has
+        stopped in the middle of a write does not hold a claim up.
+        """
         ...
 
+    async def held(self, epochs: Mapping[ExecutionId, int]) -> frozenset[ExecutionId]:
+        """Return those executions that may still be written under the epoch that is given.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle:
-    """One thing that an execution waits for, and who is in its way.
-
-    ``kind`` is ``exclusive`` or ``shared`` where the thing is held so, ``pool`` for slots. ``by``
-    has held it since ``since``; with ``residue`` it has ended, and what it did is not undone.
-    With ``reserved`` it does not hold it, but waits since then in front of us, and needs it, too.
-    """
-
-    kind: str
-    name: str
-    by: ExecutionId
-    scenario: str
-    since: datetime
-    residue: bool = False
-    reserved: bool = False
+        A claim that is under way is waited for, so that what is said stays true for as long as
+        the lease of their worker is in force.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """An execution in the queue; ``place`` counts from 1, the next one to be looked at.
 
-    Nothing is in the way of one that came just now, and of one that has been let in
-    (``admitted_at``) and waits for a worker that has all that it ``requires``; its place is 0.
+    One that has been let in (``admitted_at``) waits for its worker, a detached one for any that
+    has all that it ``requires``; its place is 0, and nothing is in its way.
     """
 
     execution: ExecutionId
@@ -108,10 +121,10 @@ class Waiting:
     priority: int
     since: datetime
     place: int
-    detached: bool = False
-    requires: frozenset[str] = frozenset()
-    admitted_at: datetime | None = None
-    obstacles: tuple[Obstacle, ...] = ()
+    detached: bool
+    requires: frozenset[str]
+    admitted_at: datetime | None
+    obstacles: tuple[Obstacle, ...]
 
 
 class Queue(Protocol):

@@ -267,11 +267,15 @@ class PlannedDependency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an execution needs for itself, or shares, while it runs."""
+    """What an execution needs for itself, or shares, while it runs.
+
+    ``pools`` are the slots that it takes, ``sizes`` how many each of these pools has in all.
+    """
 
     exclusive: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     pools: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -298,7 +302,8 @@ class Plan:
     ``groups`` says which planned steps an author's id stands for, where it is not just one of
     the same name. ``seed`` is what every choice was drawn from that has no seed of its own.
     ``format`` says which programs know what it means; plans from before there were formats are
-    of the first.
+    of the first. ``services_max`` is how many services of the system faults may hit at a time,
+    those of all executions together.
     """
 
     scenario: str
@@ -314,6 +319,7 @@ class Plan:
     claims: Claims = Claims()
     choices: tuple[Choice, ...] = ()
     seed: int = 0
+    services_max: int | None = None
     digest: str = ""
     format: int = 1
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from test_coordination.adapters.codec import decode_event, decode_plan, encode, kind_of
+from test_coordination.adapters.memory.books import Books
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.application.ports import ExecutionRecord, LogConflictError, NotFoundError
 from test_coordination.domain.events import Entry
@@ -31,13 +32,17 @@ class MemoryExecutionLog:
         """Refuse executions of scenarios that ``scenarios`` lacks, if it is given."""
         self._scenarios = scenarios
         self._kept: dict[ExecutionId, _Kept] = {}
+        self.books = Books()
 
     async def create(self, record: ExecutionRecord) -> None:
         """See `ExecutionLog.create`."""
         if self._scenarios is not None:
             await self._scenarios.get(record.scenario)
         plan = decode_plan(encode(record.plan))
-        self._kept.setdefault(record.id, _Kept(record=replace(record, plan=plan)))
+        if record.id not in self._kept:
+            kept = replace(record, plan=plan)
+            self._kept[record.id] = _Kept(record=kept)
+            self.books.enter(kept)
 
     async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
         """See `ExecutionLog.append`."""
@@ -49,6 +54,7 @@ class MemoryExecutionLog:
         kept = self._kept.get(leading_to.id)
         if kept is None or len(kept.lines) != expected or kept.record.epoch != epoch:
             raise LogConflictError(execution=leading_to.id, expected=expected)
+        self.books.check(kept.record, [entry.event for entry in entries], leading_to)
         kept.lines.extend(lines)
         kept.record = replace(
             kept.record,
@@ -59,6 +65,7 @@ class MemoryExecutionLog:
             end=leading_to.position,
             outstanding=len(leading_to.outstanding),
         )
+        self.books.keep(kept.record, leading_to)
 
     async def read(self, execution: ExecutionId, *, after: int = 0) -> Sequence[Entry]:
         """See `ExecutionLog.read`."""
@@ -103,15 +110,24 @@ class MemoryExecutionLog:
         records = (self._kept[i].record for i in sorted(self._kept))
         return [r for r in records if r.status is not Status.FINISHED or r.outstanding]
 
-    def hand_over(self, execution: ExecutionId, *, by: WorkerId, epoch: int) -> int | None:
-        """Do for `MemoryWorkers` what `Workers.claim` asks for."""
+    def held_by(self, execution: ExecutionId, *, epoch: int) -> WorkerId | None:
+        """Return whose an execution is, if it was last given away under ``epoch``."""
         kept = self._kept.get(execution)
-        if kept is None or kept.record.epoch != epoch:
-            return None
-        kept.record = replace(kept.record, worker=by, epoch=epoch + 1)
-        return epoch + 1
+        return kept.record.worker if kept and kept.record.epoch == epoch else None
 
-    def is_held(self, execution: ExecutionId, *, epoch: int) -> bool:
-        """Do for `MemoryWorkers` what `Workers.holds` asks for."""
-        kept = self._kept.get(execution)
-        return kept is not None and kept.record.epoch == epoch
+    def known(self, execution: ExecutionId) -> ExecutionRecord:
+        """Return for `MemoryQueue` the record of one that there is."""
+        return self._kept[execution].record
+
+    def let_in(self, execution: ExecutionId, *, at: datetime) -> ExecutionRecord:
+        """Do for `MemoryQueue` what lets one in that waits; return its record."""
+        self.books.let_in(execution, at=at)
+        kept = self._kept[execution]
+        kept.record = replace(kept.record, admitted_at=at)
+        return kept.record
+
+    def hand_over(self, execution: ExecutionId, *, by: WorkerId) -> int:
+        """Make ``by`` the worker of an execution that there is; return the new epoch."""
+        kept = self._kept[execution]
+        kept.record = replace(kept.record, worker=by, epoch=kept.record.epoch + 1)
+        return kept.record.epoch

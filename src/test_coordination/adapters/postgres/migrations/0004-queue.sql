@@ -1,13 +1,16 @@
 -- An execution is created, waits in the queue, is let in, and holds what it claims until it has
 -- ended and nothing that it did is outstanding. One that is a step of another claims nothing: the
--- one at the top, which holds for all of them, is its holder.
+-- one at the top, which holds for all of them, is its holder. The system is that of its plan, and
+-- services_max how many of its services may be hit at once, by whomever.
 ALTER TABLE execution
     ADD COLUMN priority integer NOT NULL DEFAULT 0,
     ADD COLUMN requires text[] NOT NULL DEFAULT '{}',
     ADD COLUMN detached boolean NOT NULL DEFAULT false,
     ADD COLUMN admitted_at timestamptz,
     ADD COLUMN parent_step text,
-    ADD COLUMN holder uuid;
+    ADD COLUMN holder uuid,
+    ADD COLUMN system text NOT NULL DEFAULT '',
+    ADD COLUMN services_max integer;
 
 WITH RECURSIVE family AS (
     SELECT id, id AS top FROM execution WHERE parent IS NULL
@@ -18,20 +21,27 @@ UPDATE execution SET holder = family.top
 FROM family
 WHERE execution.id = family.id AND execution.parent IS NOT NULL;
 
--- One row an execution that waits. Those of a lane ask for the same things for the same requester
--- with the same priority, so that only the first of each lane has to be looked at.
+-- One row an execution that waits. Those of a lane claim the same for the same requester with the
+-- same priority, so that only the first of each lane has to be looked at.
 CREATE TABLE waiting_execution (
     execution_id uuid PRIMARY KEY REFERENCES execution,
     lane uuid NOT NULL,
-    system text NOT NULL,
-    claims jsonb NOT NULL,
     requested_by text NOT NULL,
     priority integer NOT NULL,
-    requires text[] NOT NULL,
     detached boolean NOT NULL,
+    claims jsonb NOT NULL,
     since timestamptz NOT NULL DEFAULT now(),
     UNIQUE (lane, execution_id)
 );
+
+-- When one of a lane was let in last: its waiting is counted from then.
+CREATE TABLE lane_turn (
+    lane uuid PRIMARY KEY,
+    requested_by text NOT NULL,
+    at timestamptz NOT NULL
+);
+
+CREATE INDEX lane_turn_requester ON lane_turn (requested_by, at);
 
 -- One row an execution that was let in and holds what it claims.
 CREATE TABLE admission (
@@ -55,14 +65,6 @@ CREATE INDEX claim_execution ON claim (execution_id);
 -- Whatever a program does: nothing is ever held by two for themselves alone.
 CREATE UNIQUE INDEX claim_exclusive ON claim (system, name) WHERE kind = 'exclusive';
 
--- When somebody's turn came last, with which priority: waiting is counted from then.
-CREATE TABLE requester_turn (
-    requested_by text NOT NULL,
-    priority integer NOT NULL,
-    at timestamptz NOT NULL,
-    PRIMARY KEY (requested_by, priority)
-);
-
 -- A fold of the logs: the faults that may be in force, and how to undo each.
 CREATE TABLE fault_receipt (
     execution_id uuid NOT NULL REFERENCES execution,
@@ -81,11 +83,11 @@ CREATE INDEX fault_receipt_holder ON fault_receipt (holder);
 
 -- What is under way was never kept waiting: it holds what it claims from now on, the older one
 -- where two claim the same.
-UPDATE execution SET admitted_at = requested_at
-WHERE parent IS NULL AND (status <> 'finished' OR outstanding > 0);
+UPDATE execution SET admitted_at = requested_at, system = plan ->> 'topology'
+WHERE status <> 'finished' OR outstanding > 0;
 
 INSERT INTO fault_receipt
-SELECT armed.execution_id, armed.body ->> 'step', armed.body ->> 'fault', x.plan ->> 'topology',
+SELECT armed.execution_id, armed.body ->> 'step', armed.body ->> 'fault', x.system,
     armed.body ->> 'service', armed.body ->> 'receipt', armed.at, coalesce(x.holder, x.id)
 FROM execution AS x
 JOIN execution_event AS armed ON armed.execution_id = x.id AND armed.kind = 'FaultArmed'

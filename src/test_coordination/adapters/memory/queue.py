@@ -1,0 +1,81 @@
+"""The queue of executions in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain, islice
+
+from test_coordination.adapters.memory.executions import MemoryExecutionLog
+from test_coordination.application.fleet import Waiting
+from test_coordination.application.ports import Clock, ExecutionRecord
+from test_coordination.domain.admission import Obstacle, Register, choose, places
+from test_coordination.domain.execution import Status
+from test_coordination.domain.values import ExecutionId
+
+
+class MemoryQueue:
+    """A `Queue` over a log in memory, whose time is that of ``clock``.
+
+    Detached executions are given to ``enqueue``; without it they wait.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        log: MemoryExecutionLog,
+        *,
+        enqueue: Callable[[ExecutionRecord], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._enqueue = enqueue
+
+    async def admit(self) -> Sequence[ExecutionId]:
+        """See `Queue.admit`."""
+        books, now = self._log.books, self._clock.now()
+        lanes = list(books.lanes(detached=self._enqueue is not None, whole=False))
+        chosen = [turn.applicant.id for turn in choose(lanes, books.standing(), now=now)]
+        for execution in chosen:
+            record = self._log.let_in(execution, at=now)
+            if record.detached:
+                assert self._enqueue is not None, "without it no detached one is looked at"
+                self._enqueue(record)
+        return chosen
+
+    async def admitted(self, executions: Collection[ExecutionId]) -> frozenset[ExecutionId]:
+        """See `Queue.admitted`."""
+        books = self._log.books
+        return frozenset(each for each in executions if not books.is_waiting(each))
+
+    async def waiting(self, *, limit: int) -> Sequence[Waiting]:
+        """See `Queue.waiting`."""
+        books, now = self._log.books, self._clock.now()
+        ready = (
+            self._waiting(execution)
+            for execution in books.admitted()
+            if self._log.known(execution).status is Status.PENDING
+        )
+        lanes = list(books.lanes(detached=True, whole=True))
+        register = Register(books.holdings())
+        queued = (
+            self._waiting(place.turn.applicant.id, place.number, place.obstacles)
+            for place in places(lanes, books.standing(), register, now=now)
+        )
+        return [*islice(chain(ready, queued), limit)]
+
+    def _waiting(
+        self, execution: ExecutionId, place: int = 0, obstacles: tuple[Obstacle, ...] = ()
+    ) -> Waiting:
+        record = self._log.known(execution)
+        return Waiting(
+            execution=execution,
+            scenario=record.scenario_name,
+            requested_by=record.requested_by,
+            priority=record.priority,
+            since=record.requested_at,
+            place=place,
+            detached=record.detached,
+            requires=record.requires,
+            admitted_at=record.admitted_at,
+            obstacles=obstacles,
+        )
