@@ -42,9 +42,9 @@ from test_coordination.domain.execution import (
     Execution,
     FaultStatus,
     IllegalTransitionError,
-    Pause,
     Status,
 )
+from test_coordination.domain.stretches import Pause
 from test_coordination.domain.values import (
     CheckId,
     ExecutionId,
@@ -242,7 +242,7 @@ def test_whoever_asks_for_what_is_so_already_changes_nothing_but_that_faults_are
     undoing = replace(PAUSED, undo=True, by="bob")
 
     assert after(STARTED, RESUMED).pauses == ()
-    for story in ((PAUSED, PAUSED), (PAUSED, replace(PAUSED, by="bob"))):
+    for story in ([PAUSED, PAUSED], [PAUSED, replace(PAUSED, by="bob")]):
         assert after(STARTED, *story).pause == after(STARTED, PAUSED).pause
     for story in ((PAUSED, undoing), (PAUSED, undoing, PAUSED)):
         (pause,) = after(STARTED, *story).pauses
@@ -369,5 +369,5 @@ def test_whatever_comes_what_is_accepted_leaves_a_sound_state(events: list[Event
 
 
 def test_every_event_has_its_own_name() -> None:
-    assert len(EVENTS) == 19
+    assert len(EVENTS) == 20
     assert all(EVENTS[name].__name__ == name for name in EVENTS)

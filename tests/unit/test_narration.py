@@ -28,7 +28,9 @@ from support.virtual_time import at
 from test_coordination.domain.events import (
     Entry,
     Event,
+    ExecutionReleased,
     ExecutionStarted,
+    ExecutionTakenOver,
     FaultArmed,
     FaultInjected,
     Outcome,
@@ -126,6 +128,23 @@ def test_a_try_that_failed_is_told_with_what_comes_next() -> None:
     failed = StepRetried(step=StepId("s"), attempt=1, error="refused", code="x", delay=seconds(2))
 
     assert said(failed, planned) == ("s: try 1 of 3 failed, again in 2s: refused", "warn")
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (ExecutionReleased(reason="it left"), "waiting for another worker: it left"),
+        (
+            ExecutionTakenOver(worker=ME, reason="it left", continues=True),
+            "carried on by another worker: it left",
+        ),
+        (ExecutionTakenOver(worker=ME, reason="it left"), "taken over: it left"),
+    ],
+)
+def test_it_is_told_what_becomes_of_an_execution_whose_worker_is_gone(
+    event: Event, text: str
+) -> None:
+    assert said(event) == (text, "warn")
 
 
 def test_a_fault_without_a_hold_is_in_force_until_it_is_stopped() -> None:

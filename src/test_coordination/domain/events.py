@@ -38,9 +38,20 @@ class ExecutionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionTakenOver:
-    """The worker that had it is dead; ``worker`` undoes what is left and ends the execution."""
+    """The worker that had it is gone; ``worker`` undoes what is left and ends the execution.
+
+    With ``continues`` it carries it on instead, from where it stands.
+    """
 
     worker: WorkerId
+    reason: str
+    continues: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReleased:
+    """The worker that had it is gone, or let go of it; another one is to carry it on."""
+
     reason: str
 
 
@@ -201,6 +212,7 @@ class ExecutionEnded:
 Event: TypeAlias = (
     ExecutionStarted
     | ExecutionTakenOver
+    | ExecutionReleased
     | StepStarted
     | StepRetried
     | StepEnded

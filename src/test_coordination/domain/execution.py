@@ -16,6 +16,7 @@ from test_coordination.domain.events import (
     Entry,
     ExecutionEnded,
     ExecutionPaused,
+    ExecutionReleased,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionTakenOver,
@@ -34,8 +35,8 @@ from test_coordination.domain.events import (
     StepStarted,
 )
 from test_coordination.domain.evidence import Facts, Validation
+from test_coordination.domain.stretches import Excursion, Pause, paused, regained
 from test_coordination.domain.values import (
-    CheckId,
     ExecutionId,
     Receipt,
     ServiceName,
@@ -69,7 +70,8 @@ class FaultStatus(StrEnum):
 class StepState:
     """What became of a step that was begun, or that was skipped.
 
-    ``attempts`` counts the tries, the one under way included.
+    ``attempts`` counts the tries, the one under way included, which began at ``again_at`` or later
+    if it is not the first.
     """
 
     started_at: datetime
@@ -79,6 +81,7 @@ class StepState:
     code: str = ""
     facts: Facts = field(default_factory=dict)
     attempts: int = 1
+    again_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,9 @@ class FaultState:
     """One entry of the ledger: what was done to whom, and how to undo it.
 
     ``bitten`` is False where the fault was tried and never seen to bite. Of a step that was
-    tried several times the last try is kept: those before it are undone.
+    tried several times the last try is kept, which was its ``attempt``: those before it are
+    undone. ``lost`` says that its worker was gone while it may have been in force: how long it
+    was so is not known.
     """
 
     step: StepId
@@ -97,33 +102,12 @@ class FaultState:
     armed_at: datetime
     injected_at: datetime | None = None
     reverted_at: datetime | None = None
+    attempt: int = 1
     bitten: bool = True
+    lost: bool = False
     evidence: Facts = field(default_factory=dict)
     restored: Facts = field(default_factory=dict)
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excursion:
-    """A stretch of time in which a watched condition was not true."""
-
-    check: CheckId
-    left_at: datetime
-    regained_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """A stretch of time in which nothing further was begun.
-
-    With ``undo`` the faults in force were ended by it; otherwise they were held on.
-    """
-
-    paused_at: datetime
-    reason: str
-    by: str
-    undo: bool = False
-    resumed_at: datetime | None = None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -148,7 +132,9 @@ class Execution:
     """The state of one run; ``taken_over`` says why another worker had to end it.
 
     ``changed_at`` is the time of the last entry of its log. ``heeded`` is the last wish to pause or
-    to resume it that came through a store.
+    to resume it that came through a store. ``handovers`` counts the workers that carried it on
+    after another, and ``resumed_at`` is when the last of them did; ``worker`` is None while none
+    has it.
     """
 
     id: ExecutionId
@@ -164,6 +150,8 @@ class Execution:
     pauses: tuple[Pause, ...] = ()
     heeded: WishId | None = None
     taken_over: str = ""
+    handovers: int = 0
+    resumed_at: datetime | None = None
     steps: Mapping[StepId, StepState] = field(default_factory=dict)
     faults: Mapping[StepId, FaultState] = field(default_factory=dict)
     snapshots: Mapping[StepId, SnapshotId] = field(default_factory=dict)
@@ -220,7 +208,7 @@ class Execution:
         match entry.event:
             case ExecutionStarted(worker=worker):
                 return replace(self, status=Status.RUNNING, worker=worker, started_at=entry.at)
-            case ExecutionTakenOver(worker=worker, reason=reason):
+            case ExecutionTakenOver(continues=False, worker=worker, reason=reason):
                 return replace(
                     self,
                     status=Status.RUNNING,
@@ -244,8 +232,10 @@ class Execution:
 
     def _while_running(self, entry: Entry) -> Execution:  # noqa: C901, PLR0911, PLR0912  a case an event
         match entry.event:
-            case ExecutionTakenOver(worker=worker, reason=reason):
+            case ExecutionTakenOver(continues=False, worker=worker, reason=reason):
                 return replace(self, worker=worker, taken_over=reason)
+            case ExecutionTakenOver() | ExecutionReleased():
+                return self._handed_over(entry.event, entry.at)
             case StepStarted() | StepRetried() | StepEnded():
                 return self._with_step(entry)
             case (
@@ -266,11 +256,12 @@ class Execution:
                 excursion = Excursion(check=check, left_at=entry.at)
                 return replace(self, excursions=(*self.excursions, excursion))
             case SteadyStateRegained(check=check):
-                return replace(self, excursions=self._regained(check, entry.at))
+                return replace(self, excursions=regained(self.excursions, check, entry.at))
             case AbortRequested() as abort:
                 return replace(self, abort=self.abort or abort)
-            case ExecutionPaused() | ExecutionResumed():
-                return self._with_pause(entry.event, entry.at)
+            case ExecutionPaused(wish=wish) | ExecutionResumed(wish=wish):
+                pauses = paused(self.pauses, entry.event, entry.at)
+                return replace(self, pauses=pauses, heeded=wish or self.heeded)
             case ExecutionEnded() as ended:
                 return self._ended(ended, entry.at)
             case ExecutionStarted():
@@ -278,30 +269,23 @@ class Execution:
             case _:
                 assert_never(entry.event)
 
-    def _with_pause(self, event: ExecutionPaused | ExecutionResumed, at: datetime) -> Execution:
-        """Return it paused, or resumed; whoever asks for what is so already changes nothing.
-
-        Only a pause that undoes makes one of the other kind into one of its own.
-        """
-        pauses, last = self.pauses, self.pause
-        match event:
-            case ExecutionPaused() as paused if last is None:
-                pause = Pause(paused_at=at, reason=paused.reason, by=paused.by, undo=paused.undo)
-                pauses = (*pauses, pause)
-            case ExecutionPaused(undo=undo) if last is not None:
-                pauses = (*pauses[:-1], replace(last, undo=last.undo or undo))
-            case ExecutionResumed() if last is not None:
-                pauses = (*pauses[:-1], replace(last, resumed_at=at))
-            case _:
-                pass
-        return replace(self, pauses=pauses, heeded=event.wish or self.heeded)
+    def _handed_over(
+        self, event: ExecutionTakenOver | ExecutionReleased, at: datetime
+    ) -> Execution:
+        """Return it without the worker that it had, whose faults are lost if they are in force."""
+        lost = {fault.step: replace(fault, lost=True) for fault in self.outstanding}
+        left = replace(self, worker=None, faults={**self.faults, **lost})
+        if isinstance(event, ExecutionReleased):
+            return left
+        return replace(left, worker=event.worker, handovers=self.handovers + 1, resumed_at=at)
 
     def _with_step(self, entry: Entry) -> Execution:
         match entry.event:
             case StepStarted(step=step) if step not in self.steps:
                 state = StepState(started_at=entry.at)
-            case StepRetried(step=step, attempt=attempt) if self._is_running(step):
-                state = replace(self.steps[step], attempts=attempt + 1)
+            case StepRetried(step=step, attempt=attempt, delay=delay) if self._is_running(step):
+                again_at = entry.at + delay
+                state = replace(self.steps[step], attempts=attempt + 1, again_at=again_at)
             case StepEnded(step=step) as ended:
                 begun = self.steps.get(step, StepState(started_at=entry.at))
                 if begun.outcome is not None:
@@ -328,6 +312,7 @@ class Execution:
                     receipt=armed.receipt,
                     status=FaultStatus.ARMED,
                     armed_at=entry.at,
+                    attempt=self.steps[step].attempts if step in self.steps else 1,
                 )
             case (
                 FaultInjected(step=step)
@@ -365,14 +350,6 @@ class Execution:
                 return replace(fault, status=FaultStatus.REVERT_FAILED, reason=reason)
             case _:
                 raise self._refused(entry)
-
-    def _regained(self, check: CheckId, at: datetime) -> tuple[Excursion, ...]:
-        return tuple(
-            replace(excursion, regained_at=at)
-            if excursion.check == check and excursion.regained_at is None
-            else excursion
-            for excursion in self.excursions
-        )
 
     def _refused(self, entry: Entry) -> IllegalTransitionError:
         return IllegalTransitionError(

@@ -9,15 +9,9 @@ from typing import ClassVar, Final
 
 from test_coordination.domain.events import Entry, Outcome
 from test_coordination.domain.evidence import Facts, Sample, Snapshot, Validation
-from test_coordination.domain.execution import (
-    Excursion,
-    Execution,
-    FaultState,
-    FaultStatus,
-    Pause,
-    Status,
-)
+from test_coordination.domain.execution import Execution, FaultState, FaultStatus, Status
 from test_coordination.domain.plan import Plan, PlannedStep, Stage
+from test_coordination.domain.stretches import Excursion, Pause
 from test_coordination.domain.values import ExecutionId, ProbeName, ServiceName, StepId
 from test_coordination.domain.verdicts import Finding, Verdict
 

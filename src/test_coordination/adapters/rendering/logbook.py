@@ -29,6 +29,7 @@ _LOOKS: Final = {
     "SteadyStateRegained": "good",
     "AbortRequested": "bad",
     "ExecutionPaused": "warn",
+    "ExecutionReleased": "warn",
     "ExecutionTakenOver": "warn",
     "Noted": "warn",
 }

@@ -11,8 +11,9 @@ from test_coordination.adapters.rendering.layout import SMALL_PX, Sheet
 from test_coordination.adapters.rendering.wording import UNKNOWN, clip, duration
 from test_coordination.domain.events import Outcome
 from test_coordination.domain.evidence import Validation
-from test_coordination.domain.execution import Excursion, FaultState, FaultStatus
+from test_coordination.domain.execution import FaultState, FaultStatus
 from test_coordination.domain.report import ReportedStep
+from test_coordination.domain.stretches import Excursion
 from test_coordination.domain.values import CheckId
 from test_coordination.domain.verdicts import Finding
 

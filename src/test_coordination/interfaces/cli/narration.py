@@ -13,6 +13,7 @@ from test_coordination.domain.events import (
     Event,
     ExecutionEnded,
     ExecutionPaused,
+    ExecutionReleased,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionTakenOver,
@@ -70,8 +71,8 @@ def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911, PL
     match event:
         case ExecutionStarted():
             return Line(text=f"{plan.scenario} on {plan.topology}: watching {_probes(plan)}")
-        case ExecutionTakenOver(reason=reason):
-            return Line(text=f"taken over: {reason}", mood="warn")
+        case ExecutionTakenOver() | ExecutionReleased():
+            return _handed_over(event)
         case StepStarted(step=step):
             return _begun(plan, step)
         case StepRetried() as retried:
@@ -96,6 +97,18 @@ def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911, PL
             return None
         case _:
             return _fault(event, plan)
+
+
+def _handed_over(event: ExecutionTakenOver | ExecutionReleased) -> Line:
+    match event:
+        case ExecutionReleased(reason=reason):
+            return Line(text=f"waiting for another worker: {reason}", mood="warn")
+        case ExecutionTakenOver(continues=True, reason=reason):
+            return Line(text=f"carried on by another worker: {reason}", mood="warn")
+        case ExecutionTakenOver(reason=reason):
+            return Line(text=f"taken over: {reason}", mood="warn")
+        case _:
+            assert_never(event)
 
 
 def _paused(event: ExecutionPaused | ExecutionResumed) -> Line:
