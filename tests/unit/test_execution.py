@@ -244,7 +244,7 @@ def test_whoever_asks_for_what_is_so_already_changes_nothing_but_that_faults_are
     assert after(STARTED, RESUMED).pauses == ()
     for story in ([PAUSED, PAUSED], [PAUSED, replace(PAUSED, by="bob")]):
         assert after(STARTED, *story).pause == after(STARTED, PAUSED).pause
-    for story in ((PAUSED, undoing), (PAUSED, undoing, PAUSED)):
+    for story in ([PAUSED, undoing], [PAUSED, undoing, PAUSED]):
         (pause,) = after(STARTED, *story).pauses
         assert (pause.undo, pause.by, pause.paused_at) == (True, "ann", second(2))
 
