@@ -10,6 +10,7 @@ from pathlib import Path
 from test_coordination.adapters.documents.composition.library import FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.adapters.isolation.calls import Allowance, PythonCalls
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
 from test_coordination.adapters.postgres.evidence import PostgresEvidence
@@ -63,8 +64,9 @@ async def open_world(
         live = await stack.enter_async_context(open_live_view(redis_url, clock))
         links = await stack.enter_async_context(LinkKeeper().opened())
         expressions = CelExpressions()
-        known = catalogue(links, ProcessServices())
         visible = settings.visible(os.environ)
+        functions = PythonCalls(Allowance(packages=settings.allowed_python), visible=visible)
+        known = catalogue(links, ProcessServices(), functions)
         yield World(
             stores=Stores(log=log, live=live, clock=clock),
             scenarios=PostgresScenarioStore(pool),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from test_coordination.adapters.actions.http import HttpDelete, HttpGet, HttpPost
+from test_coordination.adapters.actions.python import CallPython
 from test_coordination.adapters.actions.service import (
     RestartService as RestartServiceNow,
 )
@@ -22,9 +23,11 @@ from test_coordination.adapters.faults.service import (
     RestartService,
     StopService,
 )
+from test_coordination.adapters.isolation.calls import PythonCalls
 from test_coordination.adapters.machine import TimeOrderedIdentities
 from test_coordination.adapters.probes.http import HttpProbe
 from test_coordination.adapters.probes.process import ProcessProbe
+from test_coordination.adapters.probes.python import PythonProbe
 from test_coordination.adapters.probes.sql import SqlProbe
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.specify import links_socket
@@ -45,8 +48,14 @@ class _Kind(Protocol):
 Known = TypeVar("Known", bound=_Kind)
 
 
-def catalogue(links: LinkControl, services: ProcessServices) -> Catalogue:
-    """Return all that a scenario may ask for; a new fault, action or probe is a line here."""
+def catalogue(
+    links: LinkControl, services: ProcessServices, python: PythonCalls | None = None
+) -> Catalogue:
+    """Return all that a scenario may ask for; a new fault, action or probe is a line here.
+
+    Without ``python`` it is not known here which functions may be called, and all of them may.
+    """
+    functions = python or PythonCalls()
     slow = SlowLink(links, identities=TimeOrderedIdentities(), socket_of=links_socket)
     faults: list[Fault] = [
         StopService(services),
@@ -62,8 +71,14 @@ def catalogue(links: LinkControl, services: ProcessServices) -> Catalogue:
         StartServiceNow(services),
         StopServiceNow(services),
         RestartServiceNow(services),
+        CallPython(functions),
     ]
-    probes: list[ProbeKind] = [HttpProbe(), SqlProbe(), ProcessProbe(services)]
+    probes: list[ProbeKind] = [
+        HttpProbe(),
+        SqlProbe(),
+        ProcessProbe(services),
+        PythonProbe(functions),
+    ]
     return Catalogue(faults=_named(faults), actions=_named(actions), probes=_named(probes))
 
 

@@ -13,9 +13,14 @@ from test_coordination.domain.errors import CoordinationError, suggestion
 
 PREFIX: Final = "TCOORD_"
 NAMES: Final = frozenset(
-    {"allowed_env", "home", "library", "postgres_url", "redis_url", "topology"}
+    {"allowed_env", "allowed_python", "home", "library", "postgres_url", "redis_url", "topology"}
 )
 _VARIABLE: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_PACKAGE: Final = re.compile(rf"\*|{_VARIABLE.pattern}(?:\.{_VARIABLE.pattern})*")
+_LISTS: Final = {
+    "allowed_env": (_VARIABLE, "variable", "REGION,BUILD"),
+    "allowed_python": (_PACKAGE, "package", "shop_checks,acme.chaos"),
+}
 ROOT_HOME: Final = Path("/var/lib/test-coordinator")
 
 
@@ -39,9 +44,10 @@ class Settings:
     ``home`` is where embedded servers and the state of systems under test are kept. Without
     ``postgres_url`` an embedded PostgreSQL and Valkey run there; with it, and without
     ``redis_url``, there is no live view but the log itself. ``allowed_env`` names the variables
-    of the environment that definitions may see. ``library`` are directories in which definitions
-    are looked for by name, in their order. URLs may hold passwords: they are left out of this
-    value's text.
+    of the environment that definitions may see, ``allowed_python`` the packages and modules of
+    which definitions may call functions, ``*`` for all. ``library`` are directories in which
+    definitions are looked for by name, in their order. URLs may hold passwords: they are left out
+    of this value's text.
     """
 
     home: Path
@@ -49,6 +55,7 @@ class Settings:
     redis_url: str | None = None
     topology: Path | None = None
     allowed_env: tuple[str, ...] = ()
+    allowed_python: tuple[str, ...] = ()
     library: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
@@ -72,7 +79,7 @@ class Settings:
 
         Raises:
             InvalidSettingsError: the file is missing, malformed, or has an unknown key; or a
-                name among ``allowed_env`` is none of a variable.
+                name among ``allowed_env`` or ``allowed_python`` can be none.
         """
         file = environment.get(f"{PREFIX}CONFIG")
         given = dict(_from_file(Path(file))) if file else {}
@@ -92,19 +99,21 @@ class Settings:
                 for directory in given.get("library", "").split(":")
                 if directory
             ),
-            allowed_env=_variables(given.get("allowed_env", ""), file or f"{PREFIX}ALLOWED_ENV"),
+            allowed_env=_names(given, "allowed_env", file=file),
+            allowed_python=_names(given, "allowed_python", file=file),
         )
 
 
-def _variables(text: str, place: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+def _names(given: Mapping[str, str], setting: str, *, file: str | None) -> tuple[str, ...]:
+    pattern, noun, examples = _LISTS[setting]
+    names = tuple(dict.fromkeys(filter(None, map(str.strip, given.get(setting, "").split(",")))))
     for name in names:
-        if _VARIABLE.fullmatch(name) is None:
+        if pattern.fullmatch(name) is None:
             cause = (
-                f"allowed_env names {name!r}, which is no variable; expected names such as "
-                "REGION,BUILD, with commas between them"
+                f"{setting} names {name!r}, which is no {noun}; expected names such as "
+                f"{examples}, with commas between them"
             )
-            raise InvalidSettingsError(file=place, cause=cause)
+            raise InvalidSettingsError(file=file or f"{PREFIX}{setting.upper()}", cause=cause)
     return names
 
 

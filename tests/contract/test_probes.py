@@ -15,8 +15,10 @@ import pytest
 from support.probes_scene import SOON, read
 from support.target_pages import Page, Pages, serving
 from support.target_systems import MARK, free_port, server, system
+from test_coordination.adapters.isolation.calls import PythonCalls
 from test_coordination.adapters.probes.http import BODY_BYTES_MAX, HttpProbe
 from test_coordination.adapters.probes.process import ProcessProbe
+from test_coordination.adapters.probes.python import READING_BYTES_MAX, PythonProbe
 from test_coordination.adapters.probes.sql import SqlProbe
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.system import ProcessSystem
@@ -68,7 +70,7 @@ class Bench:
     elsewhere: Mapping[str, object]
 
 
-@pytest.fixture(params=["http", "sql", "process"])
+@pytest.fixture(params=["http", "sql", "process", "python"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "http":
         site: Topology = request.getfixturevalue("site")
@@ -85,6 +87,13 @@ def bench(request: pytest.FixtureRequest) -> Bench:
             topology=request.getfixturevalue("audited"),
             parameters={"target": "auditor-db", "query": "SELECT 7 AS lost"},
             elsewhere={"target": "auditr-db", "query": "SELECT 1"},
+        )
+    if request.param == "python":
+        return Bench(
+            kind=PythonProbe(PythonCalls()),
+            topology=request.getfixturevalue("site"),
+            parameters={"call": "support.python_victims:Orders.lost"},
+            elsewhere={"call": "support.python_victims:strange"},
         )
     return Bench(
         kind=ProcessProbe(ProcessServices()),
@@ -230,6 +239,17 @@ async def test_http_an_error_page_is_not_taken_for_state(pages: Pages, site: Top
 
     with pytest.raises(ProbeFailedError, match=r"answered 500: .*no database"):
         await HttpProbe().capture(site, {"request": f"GET {pages.url('/invariants')}"})
+
+
+async def test_python_a_reading_is_small(site: Topology) -> None:
+    large = {"value": "x" * READING_BYTES_MAX}
+    parameters = {"call": "support.python_victims:echo", "arguments": large}
+
+    captured = await PythonProbe(PythonCalls()).capture(site, parameters)
+    with pytest.raises(ProbeFailedError, match="more than 4KiB of JSON"):
+        await read(PythonProbe(PythonCalls()), site, **parameters)
+
+    assert captured == large["value"]
 
 
 async def test_process_a_stopped_and_a_paused_service_are_readings(world: Topology) -> None:

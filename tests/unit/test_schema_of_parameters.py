@@ -17,7 +17,7 @@ from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.shapes import DURATION, TYPE
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.application.capabilities import Parameterised
-from test_coordination.domain.values import format_duration, parse_duration
+from test_coordination.domain.values import format_bytes, format_duration, parse_duration
 from test_coordination.kinds import catalogue
 
 KNOWN: Final = catalogue(LinkKeeper(), ProcessServices())
@@ -50,6 +50,8 @@ def values(shape: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         return st.one_of([values(one) for one in shape["anyOf"]])
     if shape.get(TYPE) == "duration":
         return st.timedeltas(timedelta(milliseconds=1), timedelta(minutes=1)).map(format_duration)
+    if shape.get(TYPE) == "size":
+        return st.integers(64 * 1024**2, 64 * 1024**3).map(format_bytes)
     makers: Mapping[str, Callable[[], st.SearchStrategy[Any]]] = {
         "string": lambda: (
             st.from_regex(shape["pattern"], fullmatch=True)

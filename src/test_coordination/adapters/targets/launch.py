@@ -17,26 +17,8 @@ from test_coordination.adapters.targets.record import Launch, Record, Specificat
 from test_coordination.application.capabilities import TargetFailedError
 
 MARK: Final = "TCOORD_LAUNCH"
-INHERITED: Final = (
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LOGNAME",
-    "PATH",
-    "SHELL",
-    "SSL_CERT_FILE",
-    "TMPDIR",
-    "TZ",
-    "USER",
-    "VIRTUAL_ENV",
-)
 QUOTED_LINES: Final = 10
 QUOTED_BYTES: Final = 2000
-
-
-def environment() -> dict[str, str]:
-    """Return what a service inherits from us: enough to find programs, and nothing secret."""
-    return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
 def launch(path: Path, record: Record) -> Record:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from test_coordination.adapters.targets.launch import environment
+from test_coordination.adapters.environment import environment
 from test_coordination.adapters.targets.record import HealthCheck, Specification
 from test_coordination.application.capabilities import TargetFailedError
 from test_coordination.domain.topology import Address, Service, Topology
