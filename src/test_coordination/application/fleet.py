@@ -192,6 +192,18 @@ class Presence:
     silent: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An execution that is to be given to a worker which offers all that it ``requires``.
+
+    Those of a higher ``priority`` are given first, and then those that came first.
+    """
+
+    execution: ExecutionId
+    requires: frozenset[str] = frozenset()
+    priority: int = 0
+
+
 class Handled(Enum):
     """What has become of an execution that a worker was given."""
 

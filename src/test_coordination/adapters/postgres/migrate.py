@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 import anyio
 import asyncpg
 
+from test_coordination.adapters.postgres.jobs import bring_up_to_date
 from test_coordination.adapters.postgres.partitions import add_months_ahead
 from test_coordination.adapters.postgres.pool import (
     SCHEMA,
@@ -29,6 +30,8 @@ STATEMENT_S_MAX: Final = 600.0
 TURN_S_MAX: Final = 660.0
 POLL_S: Final = 0.1
 NAME: Final = re.compile(r"(\d{4})-[a-z0-9-]+\.sql")
+QUEUED_SINCE: Final = 7
+"""The schema version from which on the job queue has its tables beside ours."""
 FLOOR: Final = re.compile(r"^-- compatible-from: (\d+)$", re.MULTILINE)
 
 # Any number will do that nobody else in this database uses.
@@ -160,6 +163,8 @@ async def migrate(url: str, *, migrations: Sequence[Migration] | None = None) ->
                 try:
                     applied = await _bring_up_to_date(connection, known)
                     await add_months_ahead(connection)
+                    if known[-1].version >= QUEUED_SINCE:
+                        await bring_up_to_date(connection)
                 except asyncpg.InsufficientPrivilegeError as error:
                     raise await _missing_right(connection, error) from error
     return applied
