@@ -13,7 +13,11 @@ from test_coordination.domain.expressions import Names
 from test_coordination.domain.steps import Parameters
 
 # Of the kinds that may be given a single text: the parameter that it is.
-SHORT_FORMS: Final[Mapping[str, str]] = {"http": "request", "process": "service"}
+SHORT_FORMS: Final[Mapping[str, str]] = {
+    "http": "request",
+    "process": "service",
+    "python": "call",
+}
 
 
 def read_with(
