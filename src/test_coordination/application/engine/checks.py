@@ -92,25 +92,27 @@ async def judged(
     phase: Phase,
     step: StepId | None,
     over: anyio.Event | None = None,
+    resumed_at: datetime | None = None,
 ) -> Validation:
     """Return the validation of ``check`` once it is certain; its time counts from ``origin``.
 
     A check that must always, or never, be true is looked at for its ``span``, or until the step
     ``during`` is over, or, if it has neither, until ``over`` is set; see `Vigil` for what that
     makes of it. Any other check that is told to end by ``over`` before it is certain is
-    inconclusive.
+    inconclusive. Nobody looked for a while before ``resumed_at``.
     """
     program = bench.program(check)
     over = over or anyio.Event()
+    unseen = resumed_at is not None and origin < resumed_at
     async with anyio.create_task_group() as group:
         group.start_soon(_wake, bench, over)
         if check.mode is Mode.EVENTUALLY:
-            begun = Trial(check=check, origin=origin)
+            begun = Trial(check=check, origin=origin, unseen=unseen)
             trial, finding, early = await _tried(bench, program, begun, over=over)
             now = bench.clock.now()
             found = trial.validation(finding, now, phase=phase, step=step, early=early)
         else:
-            watch = Vigil(check=check, origin=origin)
+            watch = Vigil(check=check, origin=origin, unseen=unseen)
             vigil = await _kept(bench, program, watch, over=over)
             found = vigil.validation(bench.clock.now(), phase=phase, step=step)
         group.cancel_scope.cancel()
@@ -189,7 +191,8 @@ class Watch:
     Leaving it and coming back are recorded. It is judged at the end if its severity is
     critical: then one moment outside breaks it, and one at which a value was missing leaves it
     inconclusive. Looking never waits for the log, or a moment outside could pass unseen while the
-    log is slow.
+    log is slow. One that is begun anew by another worker is not judged to have held: nobody
+    looked for a while.
     """
 
     def __init__(self, bench: Bench, check: PlannedCheck, recorder: Recorder) -> None:
@@ -197,6 +200,11 @@ class Watch:
         self._check = check
         self._recorder = recorder
         self._began = bench.clock.now()
+        self._unseen = recorder.state.resumed_at is not None
+        self._inside = not any(
+            each.check == check.id and each.regained_at is None
+            for each in recorder.state.excursions
+        )
         self._worst: Look | None = None
         self._missed: Look | None = None
         self._last: Look | None = None
@@ -225,7 +233,7 @@ class Watch:
         look = self._bench.look(self._program, self._check, self._began)
         if look is None:
             return
-        inside = self._last is None or self._last.truth is True
+        inside, self._inside = self._inside, look.truth is True
         observed = plain(look.measure.observed) if look.measure else None
         self._last = look
         if look.truth is False and self._worst is None:
@@ -254,11 +262,11 @@ class Watch:
         if self._check.severity is not Severity.CRITICAL:
             return
         told = self._worst or self._missed or self._last
-        trial = Trial(check=self._check, origin=self._began, last=told)
+        trial = Trial(check=self._check, origin=self._began, last=told, unseen=self._unseen)
         finding = Finding.INCONCLUSIVE
         if self._worst is not None:
             finding = Finding.BROKEN
-        elif told is not None and self._missed is None:
+        elif told is not None and self._missed is None and not self._unseen:
             finding = Finding.HELD
         now = self._bench.clock.now()
         validation = trial.validation(finding, now, phase=Phase.DURING, step=None)

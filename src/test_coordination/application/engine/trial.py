@@ -18,6 +18,9 @@ PATIENCE: Final = timedelta(seconds=10)
 LATE: Final = timedelta(seconds=3)
 """How long after the end of ``within`` a sample that was begun before it may still come in."""
 
+UNSEEN: Final = "nobody looked until another worker went on, so it could not be judged"
+"""What is said of a check that would have been judged by looks which nobody had."""
+
 CUT_SHORT: Final = "it was told to end before its time was over, so it could not be judged"
 
 
@@ -45,6 +48,9 @@ class Trial:
     value. A missing value ends a stretch as a false one does, for truth that was not seen does
     not count; but only what was seen to be false is broken. Nor does a stretch last longer than
     every probe behind it was looked at.
+
+    ``unseen`` tells that nobody looked for a part of its time, for want of a worker: it may have
+    been true then, so it is not broken for not having been seen to be.
     """
 
     check: PlannedCheck
@@ -53,6 +59,7 @@ class Trial:
     before: Look | None = None
     first: Look | None = None
     last: Look | None = None
+    unseen: bool = False
 
     def see(self, look: Look) -> Trial:
         """Return the trial after ``look``; looks come in the order of time."""
@@ -68,10 +75,13 @@ class Trial:
         if self._held():
             return Finding.HELD
         if self._given_up():
-            return Finding.BROKEN if self._was_seen_in_time() else Finding.INCONCLUSIVE
+            return self._broken(sure=self._was_seen_in_time())
         if self._in_time() or now < self.decided_by():
             return None
-        return Finding.BROKEN if self._was_false() else Finding.INCONCLUSIVE
+        return self._broken(sure=self._was_false())
+
+    def _broken(self, *, sure: bool) -> Finding:
+        return Finding.BROKEN if sure and not self.unseen else Finding.INCONCLUSIVE
 
     def decided_by(self) -> datetime:
         """Return when to ask again even if no further look is had."""
@@ -135,6 +145,8 @@ class Trial:
             return f"{seen}{limit}{held}"
         if finding is Finding.BROKEN:
             return f"{seen}{limit}{held}, which was not the case"
+        if self.unseen:
+            return UNSEEN
         if self.last is None or self.last.truth is not None:
             return f"nothing was sampled{limit or ' in time'}, so it could not be judged"
         return f"{self.last.reason or 'a value was missing'}, so it could not be judged"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from test_coordination.application.engine.observations import Gap
-from test_coordination.application.engine.trial import CUT_SHORT, Judgement, Look, seen_as
+from test_coordination.application.engine.trial import CUT_SHORT, UNSEEN, Judgement, Look, seen_as
 from test_coordination.domain.evidence import Validation, margin
 from test_coordination.domain.expressions import Measure
 from test_coordination.domain.plan import PlannedCheck
@@ -28,7 +28,8 @@ class Vigil:
     * One look that says otherwise breaks the check at once, and is the one that is reported.
     * Without one it is judged at the end. It is inconclusive if there was no look at all, if a
       value was missing at any look, if a probe did not look for longer than three of its
-      intervals (see `Observations.gap`), or if it was told to end before its time.
+      intervals (see `Observations.gap`), if it was told to end before its time, or if it is
+      ``unseen``: nobody looked for a part of its time, for want of a worker.
     * Else it held, and the look with the smallest margin is reported.
 
     ``early`` tells that ``end`` came before its time. ``trouble`` says, once its time is over,
@@ -44,6 +45,7 @@ class Vigil:
     missed: Look | None = None
     breach: Look | None = None
     early: bool = False
+    unseen: bool = False
     trouble: str = ""
 
     def see(self, look: Look) -> Vigil:
@@ -77,6 +79,8 @@ class Vigil:
                 f"{after} on, so it could not be judged"
             )
             return replace(self, trouble=trouble)
+        if self.unseen:
+            return replace(self, trouble=UNSEEN)
         return replace(self, trouble=CUT_SHORT if self.early else "")
 
     def finding(self) -> Finding:
