@@ -23,6 +23,7 @@ from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrd
 from test_coordination.adapters.memory.evidence import MemoryEvidence
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.adapters.memory.live import MemoryLiveView
+from test_coordination.adapters.memory.queue import MemoryQueue
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
@@ -99,6 +100,7 @@ class AuthorsDesk:
             scenarios=scenarios,
             evidence=MemoryEvidence(),
             workers=MemoryWorkers(clock, log),
+            queue=MemoryQueue(clock, log),
             machine=ThisMachine(),
             identities=TimeOrderedIdentities(),
             reader=DefinitionReader(known, expressions, environment=visible),

@@ -17,6 +17,7 @@ from test_coordination.adapters.postgres.evidence import PostgresEvidence
 from test_coordination.adapters.postgres.executions import open_execution_log
 from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, open_pool
+from test_coordination.adapters.postgres.queue import PostgresQueue
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import PostgresWorkers
 from test_coordination.adapters.redis.live import open_live_view
@@ -71,7 +72,8 @@ async def open_world(
             stores=Stores(log=log, live=live, clock=clock),
             scenarios=PostgresScenarioStore(pool),
             evidence=PostgresEvidence(pool),
-            workers=PostgresWorkers(pool),
+            workers=workers,
+            queue=PostgresQueue(pool),
             machine=ThisMachine(),
             identities=TimeOrderedIdentities(),
             reader=DefinitionReader(known, expressions, environment=visible),

@@ -12,15 +12,17 @@ from support.stores_servers import Urls
 from test_coordination.adapters.machine import SystemClock
 from test_coordination.adapters.memory.evidence import MemoryEvidence
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
+from test_coordination.adapters.memory.queue import MemoryQueue
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.postgres.evidence import PostgresEvidence
 from test_coordination.adapters.postgres.executions import open_execution_log
 from test_coordination.adapters.postgres.pool import open_pool
+from test_coordination.adapters.postgres.queue import PostgresQueue
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import PostgresWorkers
 from test_coordination.application.definitions import ScenarioStore
-from test_coordination.application.fleet import Workers
+from test_coordination.application.fleet import Queue, Workers
 from test_coordination.application.ports import Evidence, ExecutionLog
 
 __all__ = ["audited"]
@@ -34,6 +36,7 @@ class Stores:
     log: ExecutionLog
     evidence: Evidence
     workers: Workers
+    queue: Queue
 
 
 @pytest.fixture(params=["memory", "postgres", "least-privilege"])
@@ -56,6 +59,7 @@ async def stores(database: str | None) -> AsyncIterator[Stores]:
             log=log,
             evidence=MemoryEvidence(),
             workers=MemoryWorkers(SystemClock(), log),
+            queue=MemoryQueue(SystemClock(), log),
         )
         return
     async with open_pool(database) as pool, open_execution_log(pool) as kept:
@@ -63,5 +67,6 @@ async def stores(database: str | None) -> AsyncIterator[Stores]:
             scenarios=PostgresScenarioStore(pool),
             log=kept,
             evidence=PostgresEvidence(pool),
-            workers=PostgresWorkers(pool),
+            workers=workers,
+            queue=PostgresQueue(pool),
         )

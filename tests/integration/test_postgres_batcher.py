@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 import pytest
@@ -11,7 +11,7 @@ from support.stores_story import Story, new_record, new_scenario
 from test_coordination.adapters.postgres import batcher
 from test_coordination.adapters.postgres.batcher import Append, open_batcher
 from test_coordination.application.ports import LogConflictError
-from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.values import ExecutionId
 
 
@@ -36,7 +36,7 @@ class Writer:
         self.error: Exception | None = None
         self.poison: ExecutionId | None = None
 
-    async def __call__(self, batch: Sequence[Append]) -> frozenset[ExecutionId]:
+    async def __call__(self, batch: Sequence[Append]) -> Mapping[ExecutionId, CoordinationError]:
         identities = [append.leading_to.id for append in batch]
         self.batches.append(identities)
         self.begun.set()
@@ -46,7 +46,8 @@ class Writer:
         if self.poison in identities:
             message = "poison"
             raise ZeroDivisionError(message)
-        return frozenset(identities) - self.refused
+        appends = {append.leading_to.id: append for append in batch}
+        return {each: appends[each].conflict() for each in self.refused & appends.keys()}
 
 
 @pytest.mark.usefixtures("one_hand")

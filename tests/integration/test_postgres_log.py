@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,7 @@ from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, connection, open_pool
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.application.ports import ExecutionLog, LogConflictError
-from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.events import Noted, SteadyStateLeft
 from test_coordination.domain.values import CheckId, ExecutionId
 
@@ -126,10 +126,10 @@ async def test_coordinators_whose_batches_overlap_do_not_lock_each_other_up(url:
         batch = [
             Append(entries=story.begin(), leading_to=story.state, epoch=1) for story in stories
         ]
-        winners: list[frozenset[ExecutionId]] = []
+        losers: list[Mapping[ExecutionId, CoordinationError]] = []
 
         async def write(appends: list[Append]) -> None:
-            winners.append(await executions.write_batch(pool, appends))
+            losers.append(await executions.write_batch(pool, appends))
 
         async with anyio.create_task_group() as group:  # noqa: SIM117  outlives the lock
             async with pool.acquire() as barrier, barrier.transaction():
@@ -142,7 +142,7 @@ async def test_coordinators_whose_batches_overlap_do_not_lock_each_other_up(url:
                 group.start_soon(write, batch[::-1])
                 await blocked(pool, 2)
 
-    assert sorted(map(len, winners)) == [0, 3]
+    assert sorted(map(len, losers)) == [0, 3]
 
 
 async def test_two_hundred_who_append_at_once_are_few_transactions(

@@ -15,6 +15,7 @@ from support.virtual_time import LoopClock
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.adapters.memory.queue import MemoryQueue
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.application.coordinator import Coordinator
@@ -86,10 +87,12 @@ class Lab:
     live: WatchedLiveView = field(init=False)
     workers: MemoryWorkers = field(init=False)
 
+    queue: MemoryQueue = field(init=False)
     def __post_init__(self) -> None:
         self.live = WatchedLiveView()
         self.workers = MemoryWorkers(self.clock, self.log)
 
+        self.queue = MemoryQueue(self.clock, self.log)
     @property
     def secrets(self) -> KeptSecrets:
         return KeptSecrets(self.variables, directory=Path("/nowhere"))
@@ -102,6 +105,7 @@ class Lab:
             evidence=self.evidence,
             workers=self.workers,
             machine=self.machine,
+            queue=self.queue,
             identities=self.identities,
             reader=DefinitionReader(known, EXPRESSIONS),
             expressions=EXPRESSIONS,

@@ -10,12 +10,14 @@ from typing import ClassVar, Final
 import msgspec
 
 from test_coordination.application.ports import ExecutionRecord, LiveState
+from test_coordination.domain.admission import Claim
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import EVENTS, Event
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.scenario import Part
+from test_coordination.domain.schedule import TRIGGERS, Rules, Schedule, Trigger
 from test_coordination.domain.values import ServiceName
 
 
@@ -114,6 +116,32 @@ def decode_parts(body: bytes | memoryview) -> tuple[Part, ...]:
     return _PARTS.decode(body)
 
 
+def encode_schedule(schedule: Schedule) -> tuple[str, bytes, bytes]:
+    """Return by which word a schedule's trigger is stored, the trigger, and the rules."""
+    word = next(word for word, kind in TRIGGERS.items() if kind is type(schedule.trigger))
+    return word, encode(schedule.trigger), encode(schedule.rules)
+
+
+def decode_schedule(word: str, trigger: bytes | memoryview, rules: bytes | memoryview) -> Schedule:
+    """Return the schedule that `encode_schedule` wrote.
+
+    Raises:
+        UnreadableError: there is no such trigger, or it is no schedule of this version.
+    """
+    decoder = _TRIGGERS.get(word)
+    if decoder is None:
+        raise UnreadableError(kind="schedule", cause=f"no trigger is named {word!r}")
+    try:
+        return Schedule(trigger=decoder.decode(trigger), rules=_RULES.decode(rules))
+    except msgspec.MsgspecError as error:
+        raise UnreadableError(kind="schedule", cause=str(error)) from error
+
+
+def decode_claims(body: bytes | memoryview) -> tuple[Claim, ...]:
+    """Return the claims that `encode` wrote as ``body``."""
+    return _CLAIMS.decode(body)
+
+
 def live_state(record: ExecutionRecord, state: Execution) -> LiveState:
     """Return what is shown of a running execution; its facts are always the same names."""
     running = [step for step, at in state.steps.items() if at.outcome is None]
@@ -168,7 +196,12 @@ _ENCODER: Final = msgspec.json.Encoder(enc_hook=_plain)
 _EVENTS: Final[dict[str, msgspec.json.Decoder[Event]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in EVENTS.items()
 }
+_TRIGGERS: Final[dict[str, msgspec.json.Decoder[Trigger]]] = {
+    word: msgspec.json.Decoder(kind) for word, kind in TRIGGERS.items()
+}
+_RULES: Final = msgspec.json.Decoder(Rules)
 _PLAN: Final = msgspec.json.Decoder(Plan)
 _PARTS: Final = msgspec.json.Decoder(tuple[Part, ...])
+_CLAIMS: Final = msgspec.json.Decoder(tuple[Claim, ...])
 _FACTS: Final = msgspec.json.Decoder(dict[str, object])
 _STATE: Final = msgspec.json.Decoder(dict[ServiceName, dict[str, object]])

@@ -12,7 +12,7 @@ from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sampler import Probing
 from test_coordination.application.engine.vault import Vault
-from test_coordination.application.fleet import Machine, Workers
+from test_coordination.application.fleet import Machine, Queue, Workers
 from test_coordination.application.ports import (
     DefinitionReader,
     Evidence,
@@ -53,6 +53,7 @@ class World:
     scenarios: ScenarioStore
     evidence: Evidence
     workers: Workers
+    queue: Queue
     machine: Machine
     identities: Identities
     reader: DefinitionReader

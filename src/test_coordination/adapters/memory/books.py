@@ -46,10 +46,10 @@ class Books:
     _hit: dict[ExecutionId, tuple[str, frozenset[ServiceName]]] = field(default_factory=dict)
 
     def enter(self, record: ExecutionRecord) -> None:
-        """Let ``record`` wait, unless it is a step of another or was let in already."""
+        """Let ``record`` wait, unless it is a step of another."""
         if record.parent is not None:
             self._tops[record.id] = self._top(record.parent)
-        elif record.admitted_at is None:
+        else:
             claims = claimed(record.plan.claims, system=record.plan.topology)
             key = (record.requested_by, record.priority, record.detached, claims)
             self._waiting[record.id] = key

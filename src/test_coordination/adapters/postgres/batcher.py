@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from test_coordination.adapters.background import beside
 from test_coordination.application.ports import LogConflictError
-from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.values import ExecutionId
@@ -43,9 +43,13 @@ class Append:
         """Return where the log must end."""
         return self.entries[0].position - 1
 
+    def conflict(self) -> LogConflictError:
+        """Return what its caller is told if the log has moved on, or is not its own any more."""
+        return LogConflictError(execution=self.leading_to.id, expected=self.expected)
 
-Write: TypeAlias = Callable[[Sequence[Append]], Awaitable[frozenset[ExecutionId]]]
-"""Writes appends to different logs in one transaction; returns those whose log ended right."""
+
+Write: TypeAlias = Callable[[Sequence[Append]], Awaitable[Mapping[ExecutionId, CoordinationError]]]
+"""Writes appends to different logs in one transaction; returns why some were not written."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -81,7 +85,7 @@ class Batcher:
         all the same.
 
         Raises:
-            LogConflictError: the log does not end where it should; nothing was written.
+            CoordinationError: why it may not be written; nothing was.
             StoreUnavailableError: whether it was written is not known.
         """
         waiting = _Waiting(append=append)
@@ -186,7 +190,7 @@ class _Writer:
 
     async def _deliver(self, batch: Sequence[_Waiting]) -> None:
         try:
-            written = await self._write([waiting.append for waiting in batch])
+            refused = await self._write([waiting.append for waiting in batch])
         except StoreUnavailableError as error:
             for waiting in batch:
                 waiting.end(replace(error))
@@ -199,13 +203,7 @@ class _Writer:
                 await self._deliver([waiting])
         else:
             for waiting in batch:
-                waiting.end(_conflict(waiting.append, written))
-
-
-def _conflict(append: Append, written: frozenset[ExecutionId]) -> LogConflictError | None:
-    if append.leading_to.id in written:
-        return None
-    return LogConflictError(execution=append.leading_to.id, expected=append.expected)
+                waiting.end(refused.get(waiting.append.leading_to.id))
 
 
 def _broken_off() -> StoreUnavailableError:

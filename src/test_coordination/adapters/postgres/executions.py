@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -10,26 +10,35 @@ import asyncpg
 
 from test_coordination.adapters.codec import decode_event, decode_plan
 from test_coordination.adapters.postgres.batcher import Append, Batcher, open_batcher
+from test_coordination.adapters.postgres.books import keep_books, over_budget
 from test_coordination.adapters.postgres.copying import COLUMNS, copied
+from test_coordination.adapters.postgres.lanes import claims_of, lane_of
 from test_coordination.adapters.postgres.partitions import Month, add_month_of, month_of
 from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, transaction
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
+from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, ScenarioId, StepId, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
+# Whoever is no step of another waits from now on. A row that there is already changes nothing.
 CREATE: Final = """
-    INSERT INTO execution (
-        id, scenario_id, scenario_name, scenario_version, plan, requested_at, requested_by,
-        worker, parent, suite, epoch, priority, requires, detached, admitted_at, parent_step,
-        holder, status, log_end, outstanding
+    WITH created AS (
+        INSERT INTO execution (
+            id, scenario_id, scenario_name, scenario_version, plan, requested_at, requested_by,
+            worker, parent, suite, epoch, priority, requires, detached, parent_step, system,
+            services_max, holder, status, log_end, outstanding
+        )
+        VALUES (
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+            (SELECT coalesce(holder, id) FROM execution WHERE id = $9), 'pending', 0, 0
+        )
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id, parent, requested_by, priority, detached
     )
-    VALUES (
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-        (SELECT coalesce(holder, id) FROM execution WHERE id = $9), 'pending', 0, 0
-    )
-    ON CONFLICT (id) DO NOTHING
+    INSERT INTO waiting_execution (execution_id, lane, claims, requested_by, priority, detached)
+    SELECT id, $18, $19, requested_by, priority, detached FROM created WHERE parent IS NULL
 """
 
 # Rows are locked in the order of their identities before any is changed, so that two programs
@@ -97,7 +106,7 @@ UNSETTLED: Final = """
 async def open_execution_log(pool: Pool) -> AsyncGenerator[PostgresExecutionLog]:
     """Lend the log; at the end what it has accepted is still written."""
 
-    async def write(batch: Sequence[Append]) -> frozenset[ExecutionId]:
+    async def write(batch: Sequence[Append]) -> Mapping[ExecutionId, CoordinationError]:
         return await write_batch(pool, batch)
 
     async with open_batcher(write) as batcher:
@@ -136,8 +145,11 @@ class PostgresExecutionLog:
                     record.priority,
                     sorted(record.requires),
                     record.detached,
-                    record.admitted_at,
                     record.parent_step,
+                    record.plan.topology,
+                    record.plan.services_max,
+                    lane_of(record),
+                    jsonb(claims_of(record)),
                 )
             except asyncpg.ForeignKeyViolationError as error:
                 raise NotFoundError(kind="definition", identity=str(record.scenario)) from error
@@ -192,24 +204,30 @@ class PostgresExecutionLog:
             return [_record(row) for row in await lent.fetch(UNSETTLED)]
 
 
-async def write_batch(pool: Pool, batch: Sequence[Append]) -> frozenset[ExecutionId]:
-    """Write those appends whose log ends where they say; return whose they are.
+async def write_batch(
+    pool: Pool, batch: Sequence[Append]
+) -> Mapping[ExecutionId, CoordinationError]:
+    """Write those appends that may be written; return why the others may not.
 
     Raises:
         StoreUnavailableError: whether anything was written is not known.
     """
     async with transaction(pool, doing="appending to an execution's log") as lent:
-        rows = await lent.fetch(ADVANCE, *_columns(batch))
-        winners = frozenset(ExecutionId(row["id"]) for row in rows)
-        if winners:
-            won = [a for a in batch if a.leading_to.id in winners]
+        refused = dict[ExecutionId, CoordinationError](await over_budget(lent, batch))
+        allowed = [append for append in batch if append.leading_to.id not in refused]
+        rows = await lent.fetch(ADVANCE, *_columns(allowed))
+        winners = {row["id"] for row in rows}
+        won = [append for append in allowed if append.leading_to.id in winners]
+        if won:
             await lent.copy_to_table(
                 "execution_event",
                 source=copied([(append.leading_to.id, append.entries) for append in won]),
                 columns=COLUMNS,
                 format="binary",
             )
-    return winners
+            await keep_books(lent, won)
+    lost = (append for append in allowed if append.leading_to.id not in winners)
+    return refused | {append.leading_to.id: append.conflict() for append in lost}
 
 
 def _columns(batch: Sequence[Append]) -> tuple[list[object], ...]:

@@ -1,0 +1,241 @@
+"""The queue of executions in PostgreSQL: one transaction lets in all that can be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final, TypeAlias
+
+import asyncpg
+
+from test_coordination.adapters.postgres.lanes import all_lanes, lanes_to_admit, standing
+from test_coordination.adapters.postgres.pool import (
+    SCHEMA,
+    Connection,
+    Pool,
+    connection,
+    transaction,
+)
+from test_coordination.application.fleet import Waiting
+from test_coordination.domain.admission import (
+    Claim,
+    ClaimKind,
+    Holding,
+    Lane,
+    Place,
+    Register,
+    Turn,
+    choose,
+    places,
+)
+from test_coordination.domain.values import ExecutionId
+
+AT_A_TIME: Final = 500
+"""How many of a lane are let in at most before all are ranked again."""
+TURNS_KEPT: Final = timedelta(days=1)
+
+# Any number will do that nobody else in this database uses.
+_KEY: Final = hashlib.sha256(f"{SCHEMA} admission".encode()).digest()[:8]
+LOCK: Final = int.from_bytes(_KEY, "big", signed=True)
+TAKE_TURN: Final = "SELECT pg_advisory_xact_lock($1)"
+NOW: Final = "SELECT statement_timestamp()"
+IS_ANYBODY_WAITING: Final = "SELECT EXISTS (SELECT FROM waiting_execution)"
+
+# In the order of their identities, as whoever appends to several logs locks them: nobody waits for
+# each other. One that has ended while we chose is left out; whoever ended it takes it out.
+ADMIT: Final = """
+    WITH locked AS MATERIALIZED (
+        SELECT id FROM execution WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE execution
+    SET admitted_at = $2
+    FROM locked
+    WHERE execution.id = locked.id AND execution.status = 'pending'
+    RETURNING execution.id, execution.priority, execution.requires, execution.detached
+"""
+LET_IN: Final = """
+    WITH gone AS (
+        DELETE FROM waiting_execution
+        WHERE execution_id = ANY ($1)
+        RETURNING execution_id, lane, requested_by
+    ),
+    let_in AS (
+        INSERT INTO admission (execution_id, requested_by, at)
+        SELECT execution_id, requested_by, $2 FROM gone
+    )
+    INSERT INTO lane_turn (lane, requested_by, at)
+    SELECT DISTINCT lane, requested_by, $2 FROM gone
+    ON CONFLICT (lane) DO UPDATE SET at = excluded.at
+"""
+CLAIM: Final = """
+    INSERT INTO claim (execution_id, system, kind, name, slots)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[])
+"""
+FORGET_TURNS: Final = "DELETE FROM lane_turn WHERE requested_by = ANY ($1) AND at < $2"
+
+STILL_WAITING: Final = "SELECT execution_id FROM waiting_execution WHERE execution_id = ANY ($1)"
+READY: Final = """
+    SELECT execution.id, scenario_name, execution.requested_by, priority, detached, requires,
+        admitted_at, requested_at AS since
+    FROM admission
+    JOIN execution ON execution.id = execution_id
+    WHERE status = 'pending'
+    ORDER BY at, execution_id
+    LIMIT $1
+"""
+SHOWN: Final = """
+    SELECT id, scenario_name, requested_by, priority, detached, requires, admitted_at
+    FROM execution
+    WHERE id = ANY ($1)
+"""
+HOLDINGS: Final = """
+    SELECT claim.*, execution.scenario_name, execution.status, admission.at
+    FROM claim
+    JOIN admission USING (execution_id)
+    JOIN execution ON execution.id = execution_id
+    WHERE (claim.system, claim.name) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+    ORDER BY admission.at, execution_id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A detached execution that was let in, and what a worker must offer to carry it out."""
+
+    execution: ExecutionId
+    priority: int
+    requires: frozenset[str]
+
+
+Enqueue: TypeAlias = Callable[[Connection, Sequence[Ready]], Awaitable[None]]
+"""Gives executions to the dispatch, in the transaction that the connection is in."""
+
+
+class PostgresQueue:
+    """A `Queue` that keeps what waits and what is held as rows.
+
+    Detached executions are given to ``enqueue``; without it they wait for a program that has it.
+    """
+
+    def __init__(self, pool: Pool, *, enqueue: Enqueue | None = None) -> None:
+        self._pool = pool
+        self._enqueue = enqueue
+
+    async def admit(self) -> Sequence[ExecutionId]:
+        """See `Queue.admit`."""
+        async with connection(self._pool, doing="looking into the queue") as lent:
+            if not await lent.fetchval(IS_ANYBODY_WAITING):
+                return []
+        admitted: list[ExecutionId] = []
+        cut = True
+        while cut:
+            async with transaction(self._pool, doing="letting executions in") as lent:
+                some, cut = await self._admit(lent)
+            admitted += some
+        return admitted
+
+    async def _admit(self, lent: Connection) -> tuple[Sequence[ExecutionId], bool]:
+        """Return who was let in, and whether more can be behind them in a lane that was cut."""
+        await lent.execute(TAKE_TURN, LOCK)
+        detached = self._enqueue is not None
+        lanes = (await lanes_to_admit(lent, detached=detached, most=AT_A_TIME)).values()
+        now: datetime = await lent.fetchval(NOW)
+        chosen = choose(list(lanes), await standing(lent, lanes), now=now)
+        if not chosen:
+            return (), False
+        turns = {turn.applicant.id: turn for turn in chosen}
+        rows = await lent.fetch(ADMIT, list(turns), now)
+        admitted = [ExecutionId(row["id"]) for row in rows]
+        await _let_in(lent, [turns[each] for each in admitted], now)
+        ready = [_ready(row) for row in rows if row["detached"]]
+        if self._enqueue is not None and ready:
+            await self._enqueue(lent, ready)
+        last = chosen[-1]
+        return admitted, last.lane.more and last.applicant is last.lane.applicants[-1]
+
+    async def admitted(self, executions: Collection[ExecutionId]) -> frozenset[ExecutionId]:
+        """See `Queue.admitted`."""
+        async with connection(self._pool, doing="looking into the queue") as lent:
+            rows = await lent.fetch(STILL_WAITING, list(executions))
+        return frozenset(executions).difference(row["execution_id"] for row in rows)
+
+    async def waiting(self, *, limit: int) -> Sequence[Waiting]:
+        """See `Queue.waiting`."""
+        async with transaction(self._pool, doing="looking into the queue") as lent:
+            ready = [_waiting(row, row["since"]) for row in await lent.fetch(READY, limit)]
+            queued = await _places(lent, limit=limit - len(ready))
+            rows = await lent.fetch(SHOWN, [place.turn.applicant.id for place in queued])
+        shown = {row["id"]: row for row in rows}
+        for place in queued:
+            applicant = place.turn.applicant
+            ready.append(_waiting(shown[applicant.id], applicant.since, place))
+        return ready
+
+
+async def _let_in(lent: Connection, turns: Sequence[Turn], now: datetime) -> None:
+    executions = [turn.applicant.id for turn in turns]
+    await lent.execute(LET_IN, executions, now)
+    claimed = [(turn.applicant.id, claim) for turn in turns for claim in turn.lane.claims]
+    await lent.execute(
+        CLAIM,
+        [execution for execution, _ in claimed],
+        [claim.system for _, claim in claimed],
+        [claim.kind for _, claim in claimed],
+        [claim.name for _, claim in claimed],
+        [claim.slots for _, claim in claimed],
+    )
+    requesters = {turn.lane.requested_by for turn in turns}
+    await lent.execute(FORGET_TURNS, list(requesters), now - TURNS_KEPT)
+
+
+async def _places(lent: Connection, *, limit: int) -> Sequence[Place]:
+    lanes = (await all_lanes(lent, most=limit)).values()
+    register = Register(await _holdings(lent, lanes))
+    now: datetime = await lent.fetchval(NOW)
+    return [*islice(places(lanes, await standing(lent, lanes), register, now=now), limit)]
+
+
+async def _holdings(lent: Connection, lanes: Collection[Lane]) -> Sequence[Holding]:
+    things = {(claim.system, claim.name) for lane in lanes for claim in lane.claims}
+    systems, names = [system for system, _ in things], [name for _, name in things]
+    return [
+        Holding(
+            claim=Claim(
+                system=row["system"],
+                kind=ClaimKind(row["kind"]),
+                name=row["name"],
+                slots=row["slots"],
+            ),
+            by=ExecutionId(row["execution_id"]),
+            scenario=row["scenario_name"],
+            since=row["at"],
+            residue=row["status"] == "finished",
+        )
+        for row in await lent.fetch(HOLDINGS, systems, names)
+    ]
+
+
+def _ready(row: asyncpg.Record) -> Ready:
+    return Ready(
+        execution=ExecutionId(row["id"]),
+        priority=row["priority"],
+        requires=frozenset(row["requires"]),
+    )
+
+
+def _waiting(row: asyncpg.Record, since: datetime, place: Place | None = None) -> Waiting:
+    return Waiting(
+        execution=ExecutionId(row["id"]),
+        scenario=row["scenario_name"],
+        requested_by=row["requested_by"],
+        priority=row["priority"],
+        since=since,
+        place=0 if place is None else place.number,
+        detached=row["detached"],
+        requires=frozenset(row["requires"]),
+        admitted_at=row["admitted_at"],
+        obstacles=() if place is None else place.obstacles,
+    )
