@@ -19,7 +19,7 @@ from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, open_pool
 from test_coordination.adapters.postgres.queue import PostgresQueue
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
-from test_coordination.adapters.postgres.workers import PostgresWorkers
+from test_coordination.adapters.postgres.workers import open_workers
 from test_coordination.adapters.redis.live import open_live_view
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.adapters.servers.embedded import embedded_servers
@@ -62,6 +62,7 @@ async def open_world(
         pool = await waits
         clock = SystemClock()
         log = await stack.enter_async_context(open_execution_log(pool))
+        workers = await stack.enter_async_context(open_workers(pool, url))
         live = await stack.enter_async_context(open_live_view(redis_url, clock))
         links = await stack.enter_async_context(LinkKeeper().opened())
         expressions = CelExpressions()

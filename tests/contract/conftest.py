@@ -20,7 +20,7 @@ from test_coordination.adapters.postgres.executions import open_execution_log
 from test_coordination.adapters.postgres.pool import open_pool
 from test_coordination.adapters.postgres.queue import PostgresQueue
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
-from test_coordination.adapters.postgres.workers import PostgresWorkers
+from test_coordination.adapters.postgres.workers import open_workers
 from test_coordination.application.definitions import ScenarioStore
 from test_coordination.application.fleet import Queue, Workers
 from test_coordination.application.ports import Evidence, ExecutionLog
@@ -62,7 +62,11 @@ async def stores(database: str | None) -> AsyncIterator[Stores]:
             queue=MemoryQueue(SystemClock(), log),
         )
         return
-    async with open_pool(database) as pool, open_execution_log(pool) as kept:
+    async with (
+        open_pool(database) as pool,
+        open_execution_log(pool) as kept,
+        open_workers(pool, database) as workers,
+    ):
         yield Stores(
             scenarios=PostgresScenarioStore(pool),
             log=kept,

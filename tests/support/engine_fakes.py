@@ -256,6 +256,9 @@ class OneMachine:
         self.dead: set[WorkerId] = set()
         self._pids = count(100)
 
+    def uptime(self) -> timedelta:
+        return timedelta(seconds=anyio.current_time())
+
     def present(self, worker: WorkerId) -> Worker:
         return Worker(id=worker, host="here", pid=next(self._pids), born="once")
 

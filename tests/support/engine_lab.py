@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 
 from support.engine_fakes import Kit, NumberedIdentities, OneMachine
+from support.engine_lease import firm
 from support.engine_stores import ShakyEvidence, ShakyLog, WatchedLiveView
 from support.virtual_time import LoopClock
 from test_coordination.adapters.documents.definitions import DefinitionReader
@@ -121,7 +122,7 @@ class Lab:
             machine=self.machine,
             faults=self.kit.catalogue().faults,
             secrets=self.secrets,
-            me=WorkerId(NumberedIdentities(me).new()),
+            lease=firm(self.workers, WorkerId(NumberedIdentities(me).new())),
             busy=busy,
         )
 

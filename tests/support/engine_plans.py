@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from support.engine_fakes import Kit, NumberedIdentities
+from support.engine_lease import firmly
 from support.engine_stores import ShakyEvidence, ShakyLog, WatchedLiveView
 from support.stores_story import new_record, new_scenario
 from support.virtual_time import LoopClock, since
@@ -297,6 +298,7 @@ class Bed:
         )
         recorder.tell(observations.refresh)
         return Hands(
+            hold=firmly(recorder.state.id),
             plan=planned,
             children=self.children or self.inner,
             probing=probing,

@@ -187,7 +187,7 @@ async def _taken_over(lab: Lab, execution: ExecutionId) -> Execution:
     assert state.worker is not None
     worker = lab.machine.present(WorkerId(lab.identities.new()))
     await lab.workers.beat(worker, lease=timedelta(hours=1))
-    await lab.workers.claim(execution, by=worker.id, epoch=1)
+    await lab.workers.claim(execution, by=worker.id, epoch=1, from_living=True)
     event = ExecutionTakenOver(worker=worker.id, reason="it was silent")
     entry = Entry(position=state.position + 1, at=lab.clock.now(), event=event)
     after = state.apply(entry)

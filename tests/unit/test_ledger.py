@@ -147,7 +147,7 @@ async def test_when_another_worker_takes_over_the_fault_is_undone_and_the_log_le
         other = ExecutionTakenOver(worker=WorkerId(lab.identities.new()), reason="silent")
         entry = Entry(position=state.position + 1, at=lab.clock.now(), event=other)
         await lab.workers.beat(lab.machine.present(other.worker), lease=timedelta(hours=1))
-        assert await lab.workers.claim(execution, by=other.worker, epoch=1)
+        assert await lab.workers.claim(execution, by=other.worker, epoch=1, from_living=True)
         await lab.log.append([entry], leading_to=state.apply(entry), epoch=2)
         with pytest.raises(LogConflictError):
             await coordinator.execution_result(execution)

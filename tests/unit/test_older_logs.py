@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.engine_fakes import OneMachine
+from support.engine_lease import firm
 from support.engine_plans import Bed, outcomes, record_of
 from support.virtual_time import at, virtual
 from test_coordination.adapters.codec import decode_event, decode_plan
@@ -107,13 +108,14 @@ def test_an_older_log_is_folded_and_swept_wherever_it_ends(length: int) -> None:
             state = state.apply(entry)
             await bed.log.append([entry], leading_to=state, epoch=1)
         bed.kit.board.in_force = [fault.service for fault in state.outstanding]
+        workers = MemoryWorkers(bed.clock, bed.log)
         sweeper = Sweeper(
             stores=bed.stores(),
-            workers=MemoryWorkers(bed.clock, bed.log),
+            workers=workers,
             machine=OneMachine(),
             faults=bed.kit.catalogue().faults,
             secrets=KeptSecrets({}, directory=Path("/nowhere")),
-            me=record.worker,
+            lease=firm(workers, record.worker),
         )
 
         await sweeper.sweep()

@@ -289,7 +289,19 @@ async def test_an_undo_that_hangs_is_given_up_in_bounded_time_and_on_record() ->
 
 
 @virtual
-async def test_an_undo_with_a_bug_is_residue_at_once() -> None:
+async def test_an_undo_that_breaks_off_on_a_bug_once_is_done_by_the_next_try() -> None:
+    lab = Lab()
+    lab.kit.off.trouble("revert", KeyError("pid"))
+
+    ended = await lab.run(CUT)
+
+    assert lab.kit.board.times("revert") == [5.5]
+    assert ended.outstanding == ()
+    assert ended.faults[StepId("cut")].reason == ""
+
+
+@virtual
+async def test_an_undo_with_a_bug_is_tried_until_its_limit_and_is_residue_then() -> None:
     lab = Lab()
     lab.kit.off.always("revert", KeyError("pid"))
 
@@ -298,7 +310,7 @@ async def test_an_undo_with_a_bug_is_residue_at_once() -> None:
     assert ended.verdict is Verdict.RESIDUE
     assert "a bug of ours: KeyError: 'pid'" in ended.faults[StepId("cut")].reason
     assert ended.ended_at is not None
-    assert since(ended.ended_at) == 5.0
+    assert since(ended.ended_at) == 65.0
 
 
 @virtual

@@ -10,6 +10,7 @@ import pytest
 
 from support.engine_fakes import shows
 from support.engine_lab import PROBE, Lab, document, start, topology, until
+from support.engine_lease import firmly
 from support.engine_stores import gone
 from support.virtual_time import at, since, virtual
 from test_coordination.application.capabilities import ProbeFailedError, TargetGoneError
@@ -117,7 +118,7 @@ def look(number: int) -> Sample:
 
 
 def writer(lab: Lab) -> SampleWriter:
-    return SampleWriter(execution=EXECUTION, evidence=lab.evidence, live=lab.live)
+    return SampleWriter(hold=firmly(EXECUTION), evidence=lab.evidence, live=lab.live)
 
 
 @virtual

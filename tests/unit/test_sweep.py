@@ -375,7 +375,7 @@ async def test_a_coordinator_sweeps_again_and_again_while_it_works() -> None:
         mine = await start(coordinator, document("steps: [{wait: 60s}]"))
         await until(7)
         lab.log.away = True
-        await until(11)
+        await until(11.2)
         lab.log.away = False
         record = await left(lab)
         await until(16)

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from support.engine_fakes import Hang, OneMachine, failed, shows
+from support.engine_lease import firm
 from support.engine_plans import (
     ABORT,
     GOOD,
@@ -54,13 +55,14 @@ async def swept(bed: Bed, planned: Plan, *, dies_s: float) -> tuple[Execution, B
         }
         left.kit.board.in_force[:] = bed.kit.board.in_force
         await recorder.record(ABORT)
+    workers = MemoryWorkers(left.clock, left.log)
     sweeper = Sweeper(
         stores=left.stores(),
-        workers=MemoryWorkers(left.clock, left.log),
+        workers=workers,
         machine=OneMachine(),
         faults=left.kit.catalogue().faults,
         secrets=KeptSecrets({}, directory=Path("/nowhere")),
-        me=WorkerId(recorder.state.id),
+        lease=firm(workers, WorkerId(recorder.state.id)),
     )
     assert len(await sweeper.sweep()) == 1
     return Execution.of(recorder.state.id, await left.log.read(recorder.state.id)), left

@@ -39,6 +39,10 @@ class TimeOrderedIdentities:
 class ThisMachine:
     """The `Machine` that we run on."""
 
+    def uptime(self) -> timedelta:
+        """See `Machine.uptime`."""
+        return timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
+
     def present(self, worker: WorkerId) -> Worker:
         """See `Machine.present`."""
         process = look(os.getpid())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from test_coordination.application.engine.checks import Bench
 from test_coordination.application.engine.children import Children
+from test_coordination.application.engine.lease import Hold
 from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.steps import Hands
@@ -21,6 +22,7 @@ def equip(
     loaded: Loaded,
     plan: Plan,
     *,
+    hold: Hold,
     recorder: Recorder,
     vault: Vault,
     children: Children,
@@ -62,6 +64,7 @@ def equip(
         clock=world.stores.clock,
     )
     return Hands(
+        hold=hold,
         plan=plan,
         children=children,
         probing=world.probing(topology, vault),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.dependencies import Dependencies
 from test_coordination.application.engine.attempts import LOST
+from test_coordination.application.engine.lease import Hold, Lease
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
@@ -33,7 +34,7 @@ from test_coordination.application.world import World
 from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
 from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
 from test_coordination.domain.plan import Plan, ScenarioWork
-from test_coordination.domain.values import ExecutionId, StepId, WorkerId
+from test_coordination.domain.values import ExecutionId, StepId
 
 SEED_MAX: Final = 2**53 - 1
 """The largest seed that is drawn: JSON carries it to any reader without loss."""
@@ -81,16 +82,17 @@ class _Run:
 class Executions:
     """The executions of one worker, and a look at all others."""
 
-    def __init__(self, world: World, group: TaskGroup, me: WorkerId) -> None:
-        """Run executions in ``group``, whose owner must outlive them, under the name ``me``."""
+    def __init__(self, world: World, group: TaskGroup, lease: Lease) -> None:
+        """Run executions in ``group``, whose owner must outlive them, under the ``lease``."""
         self._world = world
         self._group = group
-        self._me = me
+        self._lease = lease
+        self._me = lease.me
         self._runs: dict[ExecutionId, _Run] = {}
         self._busy: set[ExecutionId] = set()
 
     @property
-    def busy(self) -> Container[ExecutionId]:
+    def busy(self) -> Collection[ExecutionId]:
         """Return the executions that this worker is at, as they come and go."""
         return self._busy
 
@@ -129,7 +131,7 @@ class Executions:
         if record.detached:
             await self._world.stores.log.create(record)
         else:
-            await self._begin(loaded, record)
+            await self._begin(loaded, record, self._hold(record))
         return record.id
 
     async def _is_known(self, execution: ExecutionId) -> bool:
@@ -169,7 +171,8 @@ class Executions:
         assert stored is not None, "what a stored scenario runs is stored"
         record = self._record(stored, work.plan, requested_by=f"execution {parent}")
         await Dependencies(world=self._world).check(record.plan)
-        return await self._begin(loaded, replace(record, parent=parent, parent_step=step))
+        child = replace(record, parent=parent, parent_step=step)
+        return await self._begin(loaded, child, self._hold(child))
 
     async def take(self, execution: ExecutionId) -> Execution:
         """Carry a detached execution on from wherever its log stands; return it at its end.
@@ -196,24 +199,34 @@ class Executions:
         if not record.detached:
             raise AttachedError(execution=execution)
         loaded = await self._loaded(record)
+        hold = self._lease.hold(execution, epoch=record.epoch + 1)
         epoch = await self._world.workers.claim(execution, by=self._me, epoch=record.epoch)
         if epoch is None:
             held = await self._world.stores.log.get(execution)
             raise HeldElsewhereError(execution=execution, worker=held.worker)
-        await self._begin(loaded, replace(record, worker=self._me, epoch=epoch))
+        await self._begin(loaded, replace(record, worker=self._me, epoch=epoch), hold)
         return await self.result(execution)
 
     async def _loaded(self, record: ExecutionRecord) -> Loaded:
         stored = await self._world.scenarios.get(record.scenario)
         return await Scenarios(world=self._world).load(stored)
 
-    async def _begin(self, loaded: Loaded, record: ExecutionRecord) -> ExecutionId:
+    def _hold(self, record: ExecutionRecord) -> Hold:
+        return self._lease.hold(record.id, epoch=record.epoch)
+
+    async def _begin(self, loaded: Loaded, record: ExecutionRecord, hold: Hold) -> ExecutionId:
         vault = Vault(self._world.secrets)
         recorder = Recorder(self._world.stores, record, Execution(id=record.id), vault=vault)
         run = _Run(recorder=recorder, vault=vault)
         children = _Children(executions=self, members=loaded.members)
         hands = equip(
-            self._world, loaded, record.plan, recorder=recorder, vault=vault, children=children
+            self._world,
+            loaded,
+            record.plan,
+            hold=hold,
+            recorder=recorder,
+            vault=vault,
+            children=children,
         )
         runner = Runner(record.plan, hands, self._world.stores.live)
         self._busy.add(record.id)

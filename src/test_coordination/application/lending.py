@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from itertools import count
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
 from test_coordination.application.coordinator import Coordinator, Work
+from test_coordination.application.engine.lease import LEASE, Lease
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE
 from test_coordination.application.engine.sweep import Sweeper, Swept
 from test_coordination.application.executions import Executions
-from test_coordination.application.fleet import Worker
 from test_coordination.application.suite_runs import SuiteRuns
 from test_coordination.application.world import World
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.values import WorkerId
 
-LEASE: Final = timedelta(seconds=10)
-BEAT_EVERY: Final = timedelta(seconds=2)
-SWEEP_EVERY: Final = timedelta(seconds=5)
+SWEEP_EVERY: Final = timedelta(milliseconds=500)
+"""With the lease of a worker that falls silent this makes five seconds until it is replaced."""
+
+SWEEP_OWN_EVERY: Final = timedelta(seconds=5)
+"""What this worker lost hold of itself is tried again less often: its store may be in trouble."""
+
 _CLOSED: Final = "its coordinator was closed"
 _PROGRAM: Final = "the program"
 
@@ -38,14 +42,15 @@ async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
         StoreUnavailableError: the stores could not be read or written to begin with.
     """
     worker = world.machine.present(WorkerId(world.identities.new()))
-    await world.workers.beat(worker, lease=LEASE)
+    lease = Lease(world.workers, worker, world.machine)
+    await lease.beat()
     failure: BaseException | None = None
     beating = anyio.CancelScope(shield=True)
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_keep_beating, world, worker, beating)
+            group.start_soon(_keep_beating, lease, beating)
             try:
-                async with _at_work(world, group, worker.id) as coordinator:
+                async with _at_work(world, group, lease) as coordinator:
                     yield coordinator
             except anyio.get_cancelled_exc_class():
                 raise
@@ -58,19 +63,19 @@ async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
         if failure is not None:  # pragma: no cover
             raise failure
     finally:
-        await _leave(world, worker)
+        await _leave(world, worker.id)
 
 
 @asynccontextmanager
-async def _at_work(world: World, group: TaskGroup, me: WorkerId) -> AsyncGenerator[Coordinator]:
-    executions = Executions(world, group, me)
+async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerator[Coordinator]:
+    executions = Executions(world, group, lease)
     sweeper = Sweeper(
         stores=world.stores,
         workers=world.workers,
         machine=world.machine,
         faults=world.catalogue.faults,
         secrets=world.secrets,
-        me=me,
+        lease=lease,
         busy=executions.busy,
     )
     swept = await _first_sweep(sweeper)
@@ -85,17 +90,14 @@ async def _at_work(world: World, group: TaskGroup, me: WorkerId) -> AsyncGenerat
             await executions.abort_all(reason=_CLOSED, by=_PROGRAM)
 
 
-async def _keep_beating(world: World, worker: Worker, beating: anyio.CancelScope) -> None:
-    """Renew the lease of ``worker`` until ``beating`` is cancelled, also after the store was away.
+async def _keep_beating(lease: Lease, beating: anyio.CancelScope) -> None:
+    """Renew the lease until ``beating`` is cancelled.
 
     Nothing else ends it: while faults are still being undone at the end, whoever is silent would
     be taken for dead, and the same faults would be undone by two workers at once.
     """
     with beating:
-        while True:
-            await anyio.sleep(BEAT_EVERY.total_seconds())
-            with suppress(StoreUnavailableError):
-                await world.workers.beat(worker, lease=LEASE)
+        await lease.keep()
 
 
 async def _first_sweep(sweeper: Sweeper) -> Sequence[Swept]:
@@ -118,13 +120,13 @@ async def _first_sweep(sweeper: Sweeper) -> Sequence[Swept]:
 
 async def _keep_sweeping(sweeper: Sweeper) -> None:
     """Sweep now and then until this is cancelled, also after the store was away."""
-    while True:
+    for turn in count(1):
         await anyio.sleep(SWEEP_EVERY.total_seconds())
         with suppress(StoreUnavailableError):
-            await sweeper.sweep()
+            await sweeper.sweep(own=turn % (SWEEP_OWN_EVERY // SWEEP_EVERY) == 0)
 
 
-async def _leave(world: World, worker: Worker) -> None:
+async def _leave(world: World, worker: WorkerId) -> None:
     """Say goodbye; if the store does not hear it, the lease runs out by itself."""
     with anyio.move_on_after(LEASE.total_seconds(), shield=True), suppress(StoreUnavailableError):
-        await world.workers.leave(worker.id)
+        await world.workers.leave(worker)

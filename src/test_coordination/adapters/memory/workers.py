@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
-from test_coordination.application.fleet import Worker
+from test_coordination.application.fleet import NOBODY, Holder, Worker
 from test_coordination.application.ports import Clock
+from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId, WorkerId
 
 
@@ -27,19 +28,43 @@ class MemoryWorkers:
         """See `Workers.leave`."""
         self._leases.pop(worker, None)
 
-    async def silent(self) -> Sequence[WorkerId]:
-        """See `Workers.silent`."""
-        now = self._clock.now()
-        return [worker for worker, (_, end) in sorted(self._leases.items()) if end <= now]
-
     async def all(self) -> Sequence[Worker]:
         """See `Workers.all`."""
         return [self._leases[worker][0] for worker in sorted(self._leases)]
 
-    async def claim(self, execution: ExecutionId, *, by: WorkerId, epoch: int) -> int | None:
-        """See `Workers.claim`."""
-        return self._log.hand_over(execution, by=by, epoch=epoch)
+    async def holders(self) -> Sequence[Holder]:
+        """See `Workers.holders`."""
+        running: dict[WorkerId, int] = {}
+        for record in await self._log.unsettled():
+            ended = record.status is Status.FINISHED
+            running[record.worker] = running.get(record.worker, 0) + (not ended)
+        return [
+            Holder(
+                id=worker,
+                worker=self._leases[worker][0] if worker in self._leases else None,
+                silent=worker in self._leases and not self._is_alive(worker),
+                running=count,
+            )
+            for worker, count in sorted(running.items())
+            if worker != NOBODY
+        ]
 
-    async def holds(self, execution: ExecutionId, *, epoch: int) -> bool:
-        """See `Workers.holds`."""
-        return self._log.is_held(execution, epoch=epoch)
+    async def claim(
+        self, execution: ExecutionId, *, by: WorkerId, epoch: int, from_living: bool = False
+    ) -> int | None:
+        """See `Workers.claim`."""
+        holder = self._log.held_by(execution, epoch=epoch)
+        if holder is None or (holder != by and not from_living and self._is_alive(holder)):
+            return None
+        return self._log.hand_over(execution, by=by)
+
+    async def held(self, epochs: Mapping[ExecutionId, int]) -> frozenset[ExecutionId]:
+        """See `Workers.held`."""
+        return frozenset(
+            execution
+            for execution, epoch in epochs.items()
+            if self._log.held_by(execution, epoch=epoch) is not None
+        )
+
+    def _is_alive(self, worker: WorkerId) -> bool:
+        return worker in self._leases and self._leases[worker][1] > self._clock.now()

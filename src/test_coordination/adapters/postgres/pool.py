@@ -20,10 +20,16 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 SCHEMA: Final = "test_coordination"
 STORE: Final = "PostgreSQL"
+APPLICATION: Final = "test-coordination"
+"""By what name the database knows our connections."""
+
 CONNECTIONS_MAX: Final = 8
 CONNECT_S_MAX: Final = 10.0
 ACQUIRE_S_MAX: Final = 10.0
 COMMAND_S_MAX: Final = 30.0
+# Who has stopped in the middle of a transaction is thrown out before his lease has ended, so that
+# his locks keep nobody from taking over what he had.
+IDLE_S_MAX: Final = 3.0
 ROLLBACK_S_MAX: Final = 5.0
 
 # PostgreSQL's own classes of errors: connection lost, not authorised, no such database, rolled
@@ -91,7 +97,7 @@ async def open_pool(url: str, *, connections_max: int = CONNECTIONS_MAX) -> Asyn
                 max_size=connections_max,
                 init=_prepare,
                 reset=_keep_as_it_is,
-                **_settings(statement_s_max=COMMAND_S_MAX),
+                **_settings(statement_s_max=COMMAND_S_MAX, idle_s_max=IDLE_S_MAX),
             )
         except (ValueError, asyncpg.ClientConfigurationError):
             raise InvalidUrlError from None
@@ -111,16 +117,28 @@ async def connect(url: str, *, statement_s_max: float) -> AsyncGenerator[Connect
         InvalidUrlError: the URL is malformed.
         StoreUnavailableError: the database cannot be reached.
     """
-    with translated("connecting"):
-        try:
-            connection = await asyncpg.connect(url, **_settings(statement_s_max=statement_s_max))
-        except (ValueError, asyncpg.ClientConfigurationError):
-            raise InvalidUrlError from None
+    connection = await open_connection(url, statement_s_max=statement_s_max)
     try:
         yield connection
     finally:
         with anyio.CancelScope(shield=True), suppress(OSError, asyncpg.PostgresError):
             await connection.close(timeout=ROLLBACK_S_MAX)
+
+
+async def open_connection(url: str, *, statement_s_max: float) -> Connection:
+    """Return a new connection, which the caller closes.
+
+    Raises:
+        InvalidUrlError: the URL is malformed.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    settings = _settings(statement_s_max=statement_s_max, idle_s_max=COMMAND_S_MAX)
+    with translated("connecting"):
+        try:
+            opened: Connection = await asyncpg.connect(url, **settings)
+        except (ValueError, asyncpg.ClientConfigurationError):
+            raise InvalidUrlError from None
+    return opened
 
 
 @asynccontextmanager
@@ -166,18 +184,18 @@ def jsonb(value: object) -> bytes:
     return b"\x01" + encode(value)
 
 
-def _settings(*, statement_s_max: float) -> dict[str, Any]:
+def _settings(*, statement_s_max: float, idle_s_max: float) -> dict[str, Any]:
     return {
         "timeout": CONNECT_S_MAX,
         "command_timeout": statement_s_max,
         "server_settings": {
-            "application_name": "test-coordination",
+            "application_name": APPLICATION,
             "search_path": SCHEMA,
             "timezone": "UTC",
             # Behind the driver's limit, so that nothing goes on when we have given up.
             "statement_timeout": f"{statement_s_max:.0f}s",
             "lock_timeout": f"{ACQUIRE_S_MAX:.0f}s",
-            "idle_in_transaction_session_timeout": f"{COMMAND_S_MAX:.0f}s",
+            "idle_in_transaction_session_timeout": f"{idle_s_max:.0f}s",
         },
     }
 

@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from test_coordination.application.capabilities import Fault
 from test_coordination.application.engine.decide import UNDO_TURN
+from test_coordination.application.engine.lease import Hold, LostError
 from test_coordination.application.engine.vault import Vault
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
@@ -75,13 +76,30 @@ class ResidueError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A fault, what it is to do, and to whom."""
+    """A fault, what it is to do, to whom, and for which execution."""
 
     step: StepId
     fault: Fault
     work: FaultWork
     topology: Topology
     vault: Vault
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undoing:
+    """A fault that may be in force, and what takes it back.
+
+    ``receipt`` returns the one of ``armed`` with its secrets. One that is ``late`` may have been
+    injected after another worker took the execution over and undid it: whoever did that takes
+    it back himself.
+    """
+
+    fault: Fault
+    armed: FaultArmed
+    receipt: Callable[[], Receipt]
+    hold: Hold
+    late: bool = False
 
 
 @asynccontextmanager
@@ -94,6 +112,7 @@ async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
     outstanding and the next sweep tries again.
 
     Raises:
+        LostError: another worker has the execution, and undoes the fault.
         CoordinationError: the fault could not be armed, or does not bite; it is undone by then.
     """
     work, vault = charge.work, charge.vault
@@ -102,55 +121,83 @@ async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
     sealed = vault.seal(receipt)
     armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=sealed)
     await record(armed)
+    injection = _Injection(charge=charge, receipt=receipt)
     try:
-        await _inject(charge, receipt, record)
+        await injection.carry_out(record)
         yield
     finally:
+        undoing = Undoing(
+            fault=charge.fault,
+            armed=armed,
+            receipt=lambda: receipt,
+            hold=charge.hold,
+            late=injection.late,
+        )
         with anyio.CancelScope(shield=True):
-            await undo(charge.fault, armed, record, receipt=lambda: receipt)
+            await undo(undoing, record)
 
 
-async def _inject(charge: Charge, receipt: Receipt, record: Record) -> None:
-    # While the receipt was recorded no cancellation could come through; it has its chance here.
-    await anyio.lowlevel.checkpoint_if_cancelled()
-    try:
-        evidence = await charge.fault.inject(receipt)
-    except CoordinationError as error:
-        await record(FaultNotInjected(step=charge.step, reason=str(error), code=error.code))
-        raise
-    await record(FaultInjected(step=charge.step, evidence=evidence))
+@dataclass(slots=True, kw_only=True)
+class _Injection:
+    """Puts a fault in force; ``late`` tells whether that went on while the lease had lapsed."""
+
+    charge: Charge
+    receipt: Receipt
+    late: bool = False
+
+    async def carry_out(self, record: Record) -> None:
+        charge = self.charge
+        # While the receipt was recorded no cancellation came through; it has its chance here.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        lapses = await charge.hold.sure()
+        try:
+            evidence = await self._bite(lapses)
+        except CoordinationError as error:
+            await record(FaultNotInjected(step=charge.step, reason=str(error), code=error.code))
+            raise
+        await record(FaultInjected(step=charge.step, evidence=evidence))
+
+    async def _bite(self, lapses: int) -> Facts:
+        try:
+            return await self.charge.fault.inject(self.receipt)
+        finally:
+            self.late = self.charge.hold.lapses != lapses
 
 
-async def undo(
-    fault: Fault, armed: FaultArmed, record: Record, *, receipt: Callable[[], Receipt]
-) -> bool:
-    """Revert what ``armed`` may have put in force; tell whether it is proven to be gone.
+async def undo(undoing: Undoing, record: Record) -> bool:
+    """Revert what may be in force; tell whether it is proven to be gone.
 
-    ``receipt`` returns the one of ``armed`` with its secrets. What happened is recorded either
-    way. The target is put back before anything is written, so a store that is away delays the
-    record and never the undo.
+    What happened is recorded either way. The target is put back before anything is written, so
+    a store that is away delays the record and never the undo.
+
+    Raises:
+        LostError: another worker has the execution, and undoes the fault; nothing was touched.
     """
-    outcome = await _reverted(fault, receipt)
+    outcome = await _reverted(undoing)
+    step = undoing.armed.step
     if isinstance(outcome, CoordinationError):
-        reason, code = str(outcome), outcome.code
-        await record(FaultRevertFailed(step=armed.step, reason=reason, code=code))
+        await record(FaultRevertFailed(step=step, reason=str(outcome), code=outcome.code))
         return False
-    await record(FaultReverted(step=armed.step, evidence=outcome))
+    await record(FaultReverted(step=step, evidence=outcome))
     return True
 
 
-async def _reverted(fault: Fault, receipt: Callable[[], Receipt]) -> Facts | CoordinationError:
+async def _reverted(undoing: Undoing) -> Facts | CoordinationError:
     """Return what shows that the fault is gone, or why that could not be shown in time."""
     failure: CoordinationError = UndoTimeoutError(limit_s=UNDO_LIMIT.total_seconds())
     with anyio.move_on_after(UNDO_LIMIT.total_seconds()):
         while True:
             try:
-                return await fault.revert(receipt())
+                if not undoing.late:
+                    await undoing.hold.unless_lost()
+                return await undoing.fault.revert(undoing.receipt())
+            except LostError:
+                raise
             except CoordinationError as error:
                 failure = error
-                await anyio.sleep(_RETRY_S)
             except Exception as error:  # noqa: BLE001  part of the border that a step is: what is left in force has to be on record
-                return UndoBrokenError(cause=f"{type(error).__name__}: {error}")
+                failure = UndoBrokenError(cause=f"{type(error).__name__}: {error}")
+            await anyio.sleep(_RETRY_S)
     return failure
 
 

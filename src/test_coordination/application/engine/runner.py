@@ -60,9 +60,8 @@ class Runner:
             LogConflictError: another worker has taken the execution over.
             StoreUnavailableError: the log could not be written any more.
         """
-        writer = SampleWriter(
-            execution=self._recorder.state.id, evidence=self._hands.evidence, live=self._live
-        )
+        hold = self._hands.hold
+        writer = SampleWriter(hold=hold, evidence=self._hands.evidence, live=self._live)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._guarded, group, writer.run)
@@ -72,6 +71,7 @@ class Runner:
         finally:
             with anyio.CancelScope(shield=True):
                 await writer.flush()
+                group.start_soon(self._guarded, group, hold.until_lost)
         if self._failure is not None:
             raise self._failure
         await self._tell_loss(writer)

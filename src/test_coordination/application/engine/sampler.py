@@ -12,13 +12,13 @@ from typing import Final
 import anyio
 
 from test_coordination.application.capabilities import Catalogue, Probe
+from test_coordination.application.engine.lease import Hold, LostError
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.ports import Clock, Evidence, LiveView
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.plan import PlannedProbe
 from test_coordination.domain.topology import Topology
-from test_coordination.domain.values import ExecutionId
 
 FLUSH_EVERY: Final = timedelta(milliseconds=500)
 FLUSH_LIMIT: Final = timedelta(seconds=10)
@@ -100,7 +100,7 @@ class SampleWriter:
     first, and counted among the ``lost``.
     """
 
-    execution: ExecutionId
+    hold: Hold
     evidence: Evidence
     live: LiveView
     _dropped: int = 0
@@ -127,16 +127,23 @@ class SampleWriter:
     async def flush(self) -> None:
         """Show what is new and store what waits; what is not stored in time waits on.
 
-        Being cut short costs nothing: a sample that is stored twice is kept once.
+        Being cut short costs nothing: a sample that is stored twice is kept once. Of an execution
+        that another worker has taken nothing is stored.
         """
+        with suppress(LostError):
+            await self.hold.unless_lost()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        execution = self.hold.execution
         unseen, self._unseen = self._unseen, []
         if unseen:
-            self.live.publish_samples(self.execution, unseen)
+            self.live.publish_samples(execution, unseen)
         batch, self._waiting = tuple(self._waiting), deque()
         try:
             with anyio.move_on_after(FLUSH_LIMIT.total_seconds()), suppress(StoreUnavailableError):
                 if batch:
-                    await self.evidence.add_samples(self.execution, batch)
+                    await self.evidence.add_samples(execution, batch)
                 batch = ()
         finally:
             self._waiting.extendleft(reversed(batch))

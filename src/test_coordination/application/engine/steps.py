@@ -22,6 +22,7 @@ from test_coordination.application.engine.conditions import (
     is_true,
     passed,
 )
+from test_coordination.application.engine.lease import Hold
 from test_coordination.application.engine.ledger import Charge, ResidueError, held
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.readiness import IF_FALSE
@@ -65,6 +66,7 @@ from test_coordination.domain.verdicts import Verdict
 class Hands:
     """What a step needs to be done."""
 
+    hold: Hold
     plan: Plan
     children: Children
     probing: Probing
@@ -254,6 +256,7 @@ class Performance:
 
         async def turn() -> Facts:
             return await self._tried(run)
+            hold=hands.hold,
 
         if work.every is not None or work.times != 1:
             return await repeated(
@@ -268,6 +271,7 @@ class Performance:
             async def cut() -> None:
                 await self.over.wait()
                 scope.cancel()
+            await self.hands.hold.sure()
 
             return await accompanied(turn, cut)
         return {"stopped": True}
