@@ -75,6 +75,7 @@ class Entry:
     family: str = "nothing"
     undo: str = "nothing is done"
     scalable: frozenset[str] = frozenset()
+    repeatable: bool = False
 
     def problems(
         self,

@@ -112,8 +112,10 @@ class EchoFault(SwitchFault):
 class EchoAction(NoteAction):
     """An action whose result or error holds its key."""
 
-    def __init__(self, board: Board, heard: Heard) -> None:
-        super().__init__(board)
+    def __init__(
+        self, board: Board, heard: Heard, kind: str = "note", *, repeatable: bool = False
+    ) -> None:
+        super().__init__(board, kind, repeatable=repeatable)
         self.heard = heard
 
     async def run(self, topology: Topology, parameters: Mapping[str, object]) -> Facts:
@@ -181,5 +183,6 @@ def echoing(heard: Heard) -> Kit:
         off=EchoFault(board, heard, "switch.off"),
         slow=EchoFault(board, heard, "switch.slow", bites=False),
         note=EchoAction(board, heard),
+        again=EchoAction(board, heard, "note.again", repeatable=True),
         dial=EchoDial(heard),
     )

@@ -152,11 +152,12 @@ class SwitchFault(Told):
 
 
 class NoteAction(Told):
-    """Notes that it was run, after ``seconds`` of work; ``fail`` and ``break`` say how it ends."""
+    """Notes that it was run, after ``seconds`` of work; ``fails`` says how it ends."""
 
-    def __init__(self, board: Board, kind: str = "note") -> None:
+    def __init__(self, board: Board, kind: str = "note", *, repeatable: bool = False) -> None:
         super().__init__(kind)
         self.board = board
+        self.repeatable = repeatable
         self.error: Exception | None = None
 
     async def run(self, topology: Topology, parameters: Mapping[str, object]) -> Facts:
@@ -274,6 +275,7 @@ class Kit:
     off: SwitchFault
     slow: SwitchFault
     note: NoteAction
+    again: NoteAction
     dial: DialProbe
 
     @classmethod
@@ -284,12 +286,13 @@ class Kit:
             off=SwitchFault(board),
             slow=SwitchFault(board, "switch.slow", scalable=frozenset({"delay"})),
             note=NoteAction(board),
+            again=NoteAction(board, "note.again", repeatable=True),
             dial=DialProbe(),
         )
 
     def catalogue(self) -> Catalogue:
         return Catalogue(
             faults={fault.kind: fault for fault in (self.off, self.slow)},
-            actions={self.note.kind: self.note},
+            actions={action.kind: action for action in (self.note, self.again)},
             probes={self.dial.kind: self.dial},
         )

@@ -83,6 +83,16 @@ class ActionFailedError(CoordinationError):
         return f"{self.action} failed: {self.cause}"
 
 
+@dataclass(eq=False, kw_only=True)
+class ActionUnknownError(ActionFailedError):
+    """Nothing was heard of an action any more: it may have been done or not."""
+
+    code: ClassVar[str] = "action.unknown_outcome"
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.cause}; whether it took effect is not known"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterProblem:
     """What is wrong with one parameter; ``path`` leads to it, and is empty for the whole."""
@@ -180,10 +190,19 @@ class Fault(Parameterised, Protocol):
 class Action(Parameterised, Protocol):
     """Something that is done once and not undone."""
 
+    @property
+    def repeatable(self) -> bool:
+        """Tell whether doing it twice is as good as once.
+
+        What is not is never done again by itself once it may have been done.
+        """
+        ...
+
     async def run(self, topology: Topology, parameters: Mapping[str, object]) -> Facts:
         """Do it, and return what came of it.
 
         Raises:
+            ActionUnknownError: it may have been done or not.
             ActionFailedError: it was refused, or its outcome is not the expected one.
         """
         ...
@@ -370,3 +389,8 @@ class Catalogue:
     faults: Mapping[str, Fault] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
     probes: Mapping[str, ProbeKind] = field(default_factory=dict)
+
+    @property
+    def repeatable(self) -> frozenset[str]:
+        """Return the kinds of actions that may be done again."""
+        return frozenset(kind for kind, action in self.actions.items() if action.repeatable)

@@ -24,7 +24,7 @@ from test_coordination.adapters.parameters import (
     parse,
     url_problem,
 )
-from test_coordination.application.capabilities import ActionFailedError
+from test_coordination.application.capabilities import ActionFailedError, ActionUnknownError
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.topology import Topology
 
@@ -79,13 +79,14 @@ class _HttpAction(Typed):
     """One request to an address of the system under test; redirects are not followed.
 
     It is sent once. Without an answer it is not known whether it took effect, and the error
-    says so.
+    says so, unless there is nothing that could have.
     """
 
     kind: ClassVar[str]
     summary: ClassVar[str]
     method: ClassVar[str]
     model: ClassVar[type[Asked]] = Asked
+    repeatable: ClassVar[bool] = False
 
     async def run(self, topology: Topology, parameters: Mapping[str, object]) -> Facts:
         """See `Action.run`; the answer's body comes with it, parsed if it is JSON."""
@@ -101,12 +102,12 @@ class _HttpAction(Typed):
                 status, body, whole = await self._exchange(asked)
         except TimeoutError as error:
             cause = f"{asked.url} did not answer within {asked.timeout.total_seconds():g} s"
-            raise self._failed(f"{cause}; whether it took effect is not known") from error
+            raise self._unheard(cause) from error
         except aiohttp.ClientConnectorError as error:
             raise self._failed(f"nobody listens at {asked.url} ({error.strerror})") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             cause = f"{asked.url} broke off ({str(error) or type(error).__name__})"
-            raise self._failed(f"{cause}; whether it took effect is not known") from error
+            raise self._unheard(cause) from error
         took_ms = round((anyio.current_time() - began) * 1000, 1)
         text = body.decode(errors="replace")
         if not is_among(status, asked.expect):
@@ -139,6 +140,11 @@ class _HttpAction(Typed):
     def _failed(self, cause: str) -> ActionFailedError:
         return ActionFailedError(action=self.kind, cause=cause)
 
+    def _unheard(self, cause: str) -> ActionFailedError:
+        if self.repeatable:
+            return self._failed(cause)
+        return ActionUnknownError(action=self.kind, cause=cause)
+
 
 def _serialised(document: object) -> str:
     return json.dumps(document, allow_nan=False, ensure_ascii=False)
@@ -157,6 +163,7 @@ class HttpGet(_HttpAction):
     kind = "http.get"
     summary = "send GET to an address of the system"
     method = "GET"
+    repeatable = True
 
 
 class HttpPost(_HttpAction):

@@ -41,6 +41,7 @@ class CallPython(Calling):
     kind: ClassVar[str] = "python"
     summary: ClassVar[str] = "call a function of Python in a process of its own, under limits"
     model: ClassVar[type[Deed]] = Deed
+    repeatable: ClassVar[bool] = False
 
     def __init__(self, calls: PythonCalls) -> None:
         self._calls = calls

@@ -54,6 +54,7 @@ class _ServiceAction(Typed, ABC):
     summary: ClassVar[str]
     model: ClassVar[type[Named]] = Named
     ends_it: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = True
 
     def __init__(self, services: ServiceControl) -> None:
         self._services = services
