@@ -33,6 +33,7 @@ from support.engine_plans import (
     wait,
     when,
 )
+from support.outlooks import percents
 from support.virtual_time import virtual
 from test_coordination.application.capabilities import ActionFailedError
 from test_coordination.application.engine.readiness import SUBJECT_SKIPPED
@@ -262,5 +263,8 @@ def test_any_plan_ends_with_nothing_in_force(
         assert ("mend" in ended.steps) == (ended.verdict is not Verdict.HELD)
         check_order(planned, ended, log)
         check_ledger(log)
+        shown = percents(planned, await bed.log.read(ended.id))
+        assert shown == sorted(shown), "it went back"
+        assert shown[-1] == 100
 
     story()

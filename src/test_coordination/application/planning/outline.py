@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from test_coordination.application.capabilities import Catalogue
 from test_coordination.application.planning.claims import hit
-from test_coordination.application.planning.course import BEGIN, END, Point, course
-from test_coordination.application.planning.tries import pauses
-from test_coordination.domain.graph import Span, critical_path, lanes, schedule
+from test_coordination.application.planning.course import course
+from test_coordination.application.planning.times import Times, least, most
+from test_coordination.domain.graph import Span, lanes
 from test_coordination.domain.plan import (
-    ActionWork,
     Choice,
     Claims,
-    FaultWork,
-    GateWork,
     Plan,
-    PlannedCheck,
     PlannedDependency,
-    PlannedStep,
-    ScenarioWork,
     Stage,
-    WaitWork,
 )
-from test_coordination.domain.steps import Mode
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ServiceName, StepId
 
-_NO_TIME: Final = timedelta(0)
 _ALL: Final = 100.0
 
 
@@ -107,10 +98,10 @@ def outline(
     """
     points = course(plan.steps, plan.groups)
     steps = {step.id: step for step in plan.steps if step.stage is not Stage.FAILURE}
-    shortest = {name: _best(step) for name, step in steps.items()}
-    longest = {name: _worst(step) for name, step in steps.items()}
-    best, worst = _Times(plan, points, shortest), _Times(plan, points, longest)
-    usual = None if history is None else _Times(plan, points, {**shortest, **history})
+    shortest = {name: least(step) for name, step in steps.items()}
+    longest = {name: most(step) for name, step in steps.items()}
+    best, worst = Times(plan, points, shortest), Times(plan, points, longest)
+    usual = None if history is None else Times(plan, points, {**shortest, **history})
     path = tuple(dict.fromkeys(name for name, _ in worst.path() if name))
     spans = {name: worst.span(name) for name in steps}
     rows = lanes(spans)
@@ -144,91 +135,6 @@ def outline(
         choices=plan.choices,
         depends_on=plan.depends_on,
     )
-
-
-class _Times:
-    """When each step of a plan runs, given how long each takes."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        points: Mapping[Point, frozenset[Point]],
-        lengths: Mapping[StepId, timedelta],
-    ) -> None:
-        self._steps = {step.id: step for step in plan.steps}
-        self._points = points
-        self._lengths = {(name, END): length for name, length in lengths.items()}
-        self._spans = schedule(points, self._lengths)
-        if self._cut_short(plan):
-            self._spans = schedule(points, self._lengths)
-
-    @property
-    def end(self) -> timedelta:
-        """Return when the last step ends."""
-        return max((end for _, end in self._spans.values()), default=_NO_TIME)
-
-    def path(self) -> tuple[Point, ...]:
-        """Return the chain of points that makes the whole as long as it is."""
-        return critical_path(self._points, self._lengths)
-
-    def span(self, name: StepId) -> Span:
-        """Return when a step runs; a check beside others from when the first of them begins."""
-        step = self._steps[name]
-        start, end = self._spans[name, END]
-        if step.background:
-            start = self._spans[name, BEGIN][0]
-        if step.beside:
-            start = min(self.span(other)[0] for other in step.beside)
-        return start, end
-
-    def _cut_short(self, plan: Plan) -> bool:
-        """Shorten what is stopped before it has ended by itself; tell whether anything is."""
-        changed = False
-        for step in plan.steps:
-            for name in step.stop.steps if step.stop else ():
-                point = (name, END)
-                left = self._spans[step.id, END][0] - self._spans[point][0]
-                if not self._steps[name].endless and left < self._lengths[point]:
-                    self._lengths[point] = max(left, _NO_TIME)
-                    changed = True
-        return changed
-
-
-def _best(step: PlannedStep) -> timedelta:
-    """Return the least time that ``step`` takes if all goes well."""
-    match step.work:
-        case WaitWork(duration=duration):
-            least: timedelta | None = duration
-        case FaultWork(hold=hold) | GateWork(hold=hold):
-            least = hold
-        case PlannedCheck(mode=mode, hold=hold, span=span):
-            least = hold if mode is Mode.EVENTUALLY else span
-        case ActionWork(every=timedelta() as every, times=int() as times):
-            least = every * (times - 1)
-        case ScenarioWork(plan=plan):
-            least = _length(plan, _best)
-        case _:
-            least = None
-    return least or _NO_TIME
-
-
-def _worst(step: PlannedStep) -> timedelta:
-    """Return the most time that ``step`` takes, with all its tries and the pauses between."""
-    match step.work:
-        case GateWork(within=within, hold=hold):
-            once = within + hold
-        case PlannedCheck(mode=Mode.EVENTUALLY, within=within, hold=hold):
-            once = (within or _NO_TIME) + hold
-        case ScenarioWork(plan=plan):
-            once = _length(plan, _worst)
-        case _:
-            once = _best(step)
-    return min(once * step.retry.attempts + pauses(step.retry), step.timeout)
-
-
-def _length(plan: Plan, measure: Callable[[PlannedStep], timedelta]) -> timedelta:
-    lengths = {step.id: measure(step) for step in plan.steps}
-    return min(_Times(plan, course(plan.steps, plan.groups), lengths).end, plan.timeout)
 
 
 def _touches(plan: Plan, catalogue: Catalogue, path: tuple[StepId, ...] = ()) -> Iterator[Touch]:
