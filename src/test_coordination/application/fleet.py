@@ -15,6 +15,9 @@ from test_coordination.domain.values import ExecutionId, WorkerId
 NOBODY: Final = WorkerId(UUID(int=0))
 """The worker of an execution that none has at present."""
 
+REMEMBERED: Final = timedelta(days=1)
+"""For how long one is told of workers that died, after all that was theirs is settled."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
@@ -72,7 +75,10 @@ class Workers(Protocol):
         ...
 
     async def leave(self, worker: WorkerId) -> None:
-        """Say that the worker has ended and holds nothing."""
+        """Say that the worker has ended and holds nothing.
+
+        Who has been silent for longer than ``REMEMBERED``, and holds nothing, is forgotten, too.
+        """
         ...
 
     async def all(self) -> Sequence[Worker]:

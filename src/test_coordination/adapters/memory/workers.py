@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
-from test_coordination.application.fleet import NOBODY, Holder, Worker
+from test_coordination.application.fleet import NOBODY, REMEMBERED, Holder, Worker
 from test_coordination.application.ports import Clock
 from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId, WorkerId
@@ -27,6 +27,11 @@ class MemoryWorkers:
     async def leave(self, worker: WorkerId) -> None:
         """See `Workers.leave`."""
         self._leases.pop(worker, None)
+        holding = {record.worker for record in await self._log.unsettled()}
+        forgotten = self._clock.now() - REMEMBERED
+        for each, (_, end) in tuple(self._leases.items()):
+            if end < forgotten and each not in holding:
+                del self._leases[each]
 
     async def all(self) -> Sequence[Worker]:
         """See `Workers.all`."""
@@ -42,7 +47,7 @@ class MemoryWorkers:
             Holder(
                 id=worker,
                 worker=self._leases[worker][0] if worker in self._leases else None,
-                silent=worker in self._leases and not self._is_alive(worker),
+                silent=worker in self._leases and not self.is_alive(worker),
                 running=count,
             )
             for worker, count in sorted(running.items())
@@ -54,7 +59,7 @@ class MemoryWorkers:
     ) -> int | None:
         """See `Workers.claim`."""
         holder = self._log.held_by(execution, epoch=epoch)
-        if holder is None or (holder != by and not from_living and self._is_alive(holder)):
+        if holder is None or (holder != by and not from_living and self.is_alive(holder)):
             return None
         return self._log.hand_over(execution, by=by)
 
@@ -66,5 +71,6 @@ class MemoryWorkers:
             if self._log.held_by(execution, epoch=epoch) is not None
         )
 
-    def _is_alive(self, worker: WorkerId) -> bool:
+    def is_alive(self, worker: WorkerId) -> bool:
+        """Tell whether the worker's lease is in force."""
         return worker in self._leases and self._leases[worker][1] > self._clock.now()

@@ -12,7 +12,7 @@ import asyncpg
 
 from test_coordination.adapters.postgres.pool import APPLICATION, Pool, connection, transaction
 from test_coordination.adapters.postgres.private import PrivateConnection
-from test_coordination.application.fleet import NOBODY, Holder, Worker
+from test_coordination.application.fleet import NOBODY, REMEMBERED, Holder, Worker
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.values import ExecutionId, WorkerId
 
@@ -21,7 +21,16 @@ BEAT: Final = """
     VALUES ($1, $2, $3, $4, clock_timestamp() + $5::interval)
     ON CONFLICT (id) DO UPDATE SET lease_ends = excluded.lease_ends
 """
-LEAVE: Final = "DELETE FROM worker WHERE id = $1"
+# Who leaves clears away those that died long ago, once nothing is theirs any more.
+LEAVE: Final = """
+    DELETE FROM worker
+    WHERE id = $1 OR (
+        lease_ends < clock_timestamp() - $2::interval
+        AND id NOT IN (
+            SELECT worker FROM execution WHERE status <> 'finished' OR outstanding > 0
+        )
+    )
+"""
 ALL: Final = "SELECT id, host, pid, born FROM worker ORDER BY id"
 # The first condition is that of the partial index execution_holder, word for word.
 HOLDERS: Final = """
@@ -95,7 +104,7 @@ class PostgresWorkers:
 
     async def leave(self, worker: WorkerId) -> None:
         """See `Workers.leave`."""
-        await self._own.fetch(LEAVE, worker, doing="ending a worker's lease")
+        await self._own.fetch(LEAVE, worker, REMEMBERED, doing="ending a worker's lease")
 
     async def all(self) -> Sequence[Worker]:
         """See `Workers.all`."""
