@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 from uuid_utils import compat
 
 from test_coordination.adapters.kernel import look
@@ -55,6 +56,12 @@ class ThisMachine:
             return False
         process = look(worker.pid)
         return process is None or not process.alive or process.born != worker.born
+
+
+def resident_memory() -> int:
+    """Return how many bytes of memory this process takes."""
+    taken: int = psutil.Process().memory_info().rss
+    return taken
 
 
 def _host() -> str:

@@ -2,54 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from test_coordination.application.definitions import (
     EMPTY_SHELF,
-    DefinitionFilter,
-    StoredScenario,
 )
 from test_coordination.application.dependencies import Dependencies, Standing
-from test_coordination.application.differences import VersionDifference
-from test_coordination.application.engine.sweep import Sweeper, Swept
-from test_coordination.application.executions import Executions, Order
+from test_coordination.application.engine.sweep import Swept
+from test_coordination.application.executions import Order
+from test_coordination.application.fleet import Presence
 from test_coordination.application.gathering import Loaded
 from test_coordination.application.ports import ExecutionRecord, Library
 from test_coordination.application.reports import Reports
-from test_coordination.application.scenarios import Scenarios
+from test_coordination.application.shelf import TEXT_FILE, Shelf
 from test_coordination.application.snapshots import Snapshots, ValidationResult
 from test_coordination.application.suite_runs import (
     EntryResult,
     SuiteResult,
     SuiteRunId,
-    SuiteRuns,
 )
 from test_coordination.application.suites import PlannedSuite, Suites
+from test_coordination.application.work import Work
 from test_coordination.application.world import World
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.scenario import DocumentKind
 from test_coordination.domain.topology import Invariant, Topology
 from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value
 
-TEXT_FILE: Final = "<text>"
-SCENARIOS: Final = DefinitionFilter(kind=DocumentKind.SCENARIO)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What a coordinator is at."""
-
-    executions: Executions
-    suites: SuiteRuns
-    sweeper: Sweeper
-
-
-class Coordinator:
+class Coordinator(Shelf):
     """Stores scenarios, runs them, watches, undoes, and tells what it saw.
 
     It lives inside `coordinating`, and its executions end with it.
@@ -57,9 +40,9 @@ class Coordinator:
 
     def __init__(self, world: World, work: Work, *, swept: Sequence[Swept] = ()) -> None:
         """Say in ``swept`` what was undone before the coordinator was lent."""
+        super().__init__(world)
         self.swept = swept
-        self._world = world
-        self._scenarios = Scenarios(world=world)
+        self.work = work
         self._executions = work.executions
         self._suites = work.suites
         self._sweeper = work.sweeper
@@ -72,105 +55,6 @@ class Coordinator:
             NoTopologyError: none was given.
         """
         return self._world.topology(doing="this")
-
-    async def create_scenario(
-        self, definition: str, *, file: str = TEXT_FILE, library: Library = EMPTY_SHELF
-    ) -> ScenarioId:
-        """Store the YAML text ``definition`` of a scenario and return its identity.
-
-        A definition that is changed becomes the next version of its name, under an identity of
-        its own; the same text again gives the same identity. What it extends or runs is looked
-        for in ``library`` first; scenarios that it runs are stored as well.
-
-        Raises:
-            InvalidDocumentError: it has mistakes; all are said, and nothing is stored.
-            DefinitionKindError: it is no scenario, or its name is that of something else.
-            CircularNeedsError: it runs itself by way of others; nothing is stored.
-        """
-        return await self._create(definition, file, (DocumentKind.SCENARIO, library))
-
-    async def create_template(
-        self, definition: str, *, file: str = TEXT_FILE, library: Library = EMPTY_SHELF
-    ) -> ScenarioId:
-        """Store a template that scenarios extend by name; see `create_scenario`."""
-        return await self._create(definition, file, (DocumentKind.TEMPLATE, library))
-
-    async def create_suite(
-        self, definition: str, *, file: str = TEXT_FILE, library: Library = EMPTY_SHELF
-    ) -> ScenarioId:
-        """Store a suite and the scenarios that it runs; see `create_scenario`."""
-        return await self._create(definition, file, (DocumentKind.SUITE, library))
-
-    async def _create(
-        self, text: str, file: str, scope: tuple[DocumentKind, Library]
-    ) -> ScenarioId:
-        expected, library = scope
-        stored = await self._scenarios.create(text, file=file, expected=expected, library=library)
-        return stored.id
-
-    async def stored_scenario(self, scenario: ScenarioId) -> StoredScenario:
-        """Return one stored version of a definition of any kind.
-
-        Raises:
-            NotFoundError: nothing is stored under that identity.
-        """
-        return await self._world.scenarios.get(scenario)
-
-    async def list_scenarios(
-        self, wanted: DefinitionFilter = SCENARIOS, *, limit: int = 50, after: str = ""
-    ) -> Sequence[StoredScenario]:
-        """Return the newest versions of at most ``limit`` names behind ``after``, by name.
-
-        These are the scenarios in use, unless the filter says otherwise: with another kind they
-        are templates or suites, with None all that is stored.
-        """
-        return await self._world.scenarios.list(wanted, limit=limit, after=after)
-
-    async def scenario_versions(self, name: str) -> Sequence[StoredScenario]:
-        """Return every version of a definition of any kind, newest first.
-
-        Raises:
-            NotFoundError: nothing has that name.
-        """
-        return await self._world.scenarios.versions(name)
-
-    async def diff_versions(self, name: str, before: int, after: int) -> VersionDifference:
-        """Return how two versions of a definition differ, in what they mean and as texts.
-
-        Raises:
-            NotFoundError: there is no such version.
-            InvalidDocumentError: this program does not take any more what it took then.
-        """
-        return await self._scenarios.difference(name, before, after)
-
-    async def export_scenario(self, scenario: ScenarioId, *, resolved: bool = False) -> str:
-        """Return a definition's text as it was stored; ``resolved``, as one that extends nothing.
-
-        Raises:
-            NotFoundError: nothing is stored under that identity.
-            InvalidDocumentError: this program does not take any more what it took then.
-        """
-        stored = await self._world.scenarios.get(scenario)
-        return self._scenarios.export(stored, resolved=resolved)
-
-    async def deprecate_scenario(self, name: str, *, because: str) -> None:
-        """Note that a definition should not be used any more, and why; it is not listed then.
-
-        It can still be run and extended. A new version of it takes the note away.
-
-        Raises:
-            NotFoundError: nothing has that name.
-        """
-        now = self._world.stores.clock.now()
-        await self._world.scenarios.deprecate(name, because=because, at=now)
-
-    async def restore_scenario(self, name: str) -> None:
-        """Take back that a definition should not be used, if anybody said so.
-
-        Raises:
-            NotFoundError: nothing has that name.
-        """
-        await self._world.scenarios.restore(name)
 
     async def plan_scenario(
         self,
@@ -204,8 +88,15 @@ class Coordinator:
         seed: int | None = None,
         with_dependencies: bool = False,
         library: Library = EMPTY_SHELF,
+        detached: bool = False,
+        labels: Collection[str] = (),
+        priority: int = 0,
     ) -> ExecutionId:
-        """Start an execution and return its identity as soon as its start is durable.
+        """Put an execution into the queue and return its identity as soon as that is durable.
+
+        It is begun by this process, and ends with it; a ``detached`` one is carried out by a
+        worker of the fleet that has the ``labels``, such as ``zone=eu``. Those of a higher
+        ``priority`` are let in first.
 
         What is left to chance is drawn from ``seed``, itself drawn unless it is given.
         ``with_dependencies`` runs what it depends on and is not met first, and what that depends
@@ -226,8 +117,18 @@ class Coordinator:
             loaded = await self._scenarios.load(stored)
             plan = self._scenarios.plan(loaded, given, seed=seed or 0)
             await self._run_missing(plan, library=library, requested_by=requested_by)
-        order = Order(requested_by=requested_by, seed=seed)
+        order = Order(
+            requested_by=requested_by,
+            seed=seed,
+            priority=priority,
+            requires=frozenset(labels),
+            detached=detached,
+        )
         return await self._executions.start(stored, given, order=order)
+
+    async def workers(self) -> Sequence[Presence]:
+        """Return the workers that have not left, those that only run what is theirs included."""
+        return await self._world.dispatch.present()
 
     async def _run_missing(self, plan: Plan, *, library: Library, requested_by: str) -> None:
         async def run(loaded: Loaded) -> ExecutionRecord:

@@ -11,12 +11,13 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from test_coordination.application.coordinator import Coordinator, Work
+from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.lease import LEASE, Lease
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE
 from test_coordination.application.engine.sweep import Sweeper, Swept
 from test_coordination.application.executions import Executions
 from test_coordination.application.suite_runs import SuiteRuns
+from test_coordination.application.work import Work
 from test_coordination.application.world import World
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.values import WorkerId
@@ -81,7 +82,7 @@ async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerat
     swept = await _first_sweep(sweeper)
     group.start_soon(_keep_sweeping, sweeper)
     suites = SuiteRuns(world, executions, group)
-    work = Work(executions=executions, suites=suites, sweeper=sweeper)
+    work = Work(me=lease.worker.id, executions=executions, suites=suites, sweeper=sweeper)
     try:
         yield Coordinator(world, work, swept=swept)
     finally:

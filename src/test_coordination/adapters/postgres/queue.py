@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, TypeAlias
@@ -19,7 +18,7 @@ from test_coordination.adapters.postgres.pool import (
     connection,
     transaction,
 )
-from test_coordination.application.fleet import Waiting
+from test_coordination.application.fleet import Job, Waiting
 from test_coordination.domain.admission import (
     Claim,
     ClaimKind,
@@ -101,16 +100,7 @@ HOLDINGS: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """A detached execution that was let in, and what a worker must offer to carry it out."""
-
-    execution: ExecutionId
-    priority: int
-    requires: frozenset[str]
-
-
-Enqueue: TypeAlias = Callable[[Connection, Sequence[Ready]], Awaitable[None]]
+Enqueue: TypeAlias = Callable[[Connection, Sequence[Job]], Awaitable[None]]
 """Gives executions to the dispatch, in the transaction that the connection is in."""
 
 
@@ -150,7 +140,7 @@ class PostgresQueue:
         rows = await lent.fetch(ADMIT, list(turns), now)
         admitted = [ExecutionId(row["id"]) for row in rows]
         await _let_in(lent, [turns[each] for each in admitted], now)
-        ready = [_ready(row) for row in rows if row["detached"]]
+        ready = [_job(row) for row in rows if row["detached"]]
         if self._enqueue is not None and ready:
             await self._enqueue(lent, ready)
         last = chosen[-1]
@@ -218,8 +208,8 @@ async def _holdings(lent: Connection, lanes: Collection[Lane]) -> Sequence[Holdi
     ]
 
 
-def _ready(row: asyncpg.Record) -> Ready:
-    return Ready(
+def _job(row: asyncpg.Record) -> Job:
+    return Job(
         execution=ExecutionId(row["id"]),
         priority=row["priority"],
         requires=frozenset(row["requires"]),

@@ -14,6 +14,7 @@ import anyio
 from test_coordination.application.capabilities import Catalogue, Probe
 from test_coordination.application.engine.lease import Hold, LostError
 from test_coordination.application.engine.vault import Vault
+from test_coordination.application.pace import Pace
 from test_coordination.application.ports import Clock, Evidence, LiveView
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.evidence import Sample
@@ -28,20 +29,24 @@ UNSAVED_MAX: Final = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probing:
-    """What is needed to look at a system; ``vault`` has the secrets that it takes."""
+    """What is needed to look at a system; ``vault`` has the secrets that it takes.
+
+    Who looks again and again waits for a turn of ``pace`` before each look.
+    """
 
     catalogue: Catalogue
     topology: Topology
     clock: Clock
     vault: Vault
+    pace: Pace = field(default_factory=Pace)
 
 
 async def sample(probe: PlannedProbe, probing: Probing, see: Callable[[Sample], None]) -> None:
     """Take a sample every ``probe.every``, counted from the first one, until cancelled.
 
-    A look that takes longer than that costs the samples that would have begun meanwhile. A
-    probe that cannot be opened, or breaks, gives a missing sample and is opened again. No
-    sample holds a secret that the probe was given.
+    A look that takes longer than that, or that had to wait for its turn, costs the samples that
+    would have begun meanwhile. A probe that cannot be opened, or breaks, gives a missing sample
+    and is opened again. No sample holds a secret that the probe was given.
     """
     kind, clock, vault = probing.catalogue.probes[probe.kind], probing.clock, probing.vault
 
@@ -53,7 +58,7 @@ async def sample(probe: PlannedProbe, probing: Probing, see: Callable[[Sample], 
         try:
             parameters = vault.reveal(probe.parameters)
             async with kind.open(probing.topology, parameters, timeout=probe.timeout) as reader:
-                await _keep_looking(probe, reader, clock, see=tell)
+                await _keep_looking(probe, reader, probing, see=tell)
         except Exception as error:  # noqa: BLE001  a border, as a step is: see `_why`
             took = clock.now() - at
             tell(Sample(probe=probe.name, at=at, took=took, error=_why(error, probe)))
@@ -61,10 +66,12 @@ async def sample(probe: PlannedProbe, probing: Probing, see: Callable[[Sample], 
 
 
 async def _keep_looking(
-    probe: PlannedProbe, reader: Probe, clock: Clock, *, see: Callable[[Sample], None]
+    probe: PlannedProbe, reader: Probe, probing: Probing, *, see: Callable[[Sample], None]
 ) -> None:
+    clock = probing.clock
     start, turn = clock.now(), 0
     while True:
+        await probing.pace.turn()
         see(await _look(probe, reader, clock))
         elapsed = clock.now() - start
         turn = max(turn + 1, -(-elapsed // probe.every))
