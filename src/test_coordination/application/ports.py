@@ -194,6 +194,10 @@ class ExecutionLog(Protocol):
         """Return the execution of that scenario, or of that version, that was the last to end."""
         ...
 
+    async def children(self, parent: ExecutionId) -> Sequence[ExecutionRecord]:
+        """Return the executions that are steps of ``parent``, oldest first."""
+        ...
+
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         """Return the executions that are not finished, or have faults outstanding; oldest first."""
         ...

@@ -105,6 +105,11 @@ class MemoryExecutionLog:
         ]
         return self._kept[max(ended)[1]].record if ended else None
 
+    async def children(self, parent: ExecutionId) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.children`."""
+        records = (self._kept[i].record for i in sorted(self._kept))
+        return [record for record in records if record.parent == parent]
+
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         """See `ExecutionLog.unsettled`."""
         records = (self._kept[i].record for i in sorted(self._kept))

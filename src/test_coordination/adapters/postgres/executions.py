@@ -96,6 +96,7 @@ LATEST: Final = """
     ORDER BY ended_at DESC, id DESC
     LIMIT 1
 """
+CHILDREN: Final = "SELECT * FROM execution WHERE parent = $1 ORDER BY id"
 # Word for word the condition of the partial index execution_unsettled.
 UNSETTLED: Final = """
     SELECT * FROM execution WHERE status <> 'finished' OR outstanding > 0 ORDER BY id
@@ -197,6 +198,11 @@ class PostgresExecutionLog:
         async with connection(self._pool, doing="looking for an execution") as lent:
             row = await lent.fetchrow(LATEST, scenario_name, version)
         return None if row is None else _record(row)
+
+    async def children(self, parent: ExecutionId) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.children`."""
+        async with connection(self._pool, doing="listing executions") as lent:
+            return [_record(row) for row in await lent.fetch(CHILDREN, parent)]
 
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         """See `ExecutionLog.unsettled`."""

@@ -21,6 +21,8 @@ UPDATE execution SET holder = family.top
 FROM family
 WHERE execution.id = family.id AND execution.parent IS NOT NULL;
 
+CREATE INDEX execution_of_parent ON execution (parent) WHERE parent IS NOT NULL;
+
 -- One row an execution that waits. Those of a lane claim the same for the same requester with the
 -- same priority, so that only the first of each lane has to be looked at.
 CREATE TABLE waiting_execution (
