@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from test_coordination import systems
+from test_coordination.adapters.cron import CronCalendar
 from test_coordination.adapters.documents.composition.headings import heading
 from test_coordination.adapters.documents.composition.library import FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
@@ -20,15 +21,20 @@ from test_coordination.adapters.documents.schemas.topology import topology_schem
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
+from test_coordination.adapters.memory.events import MemoryEvents
 from test_coordination.adapters.memory.evidence import MemoryEvidence
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
+from test_coordination.adapters.memory.inbox import MemoryInbox
 from test_coordination.adapters.memory.live import MemoryLiveView
 from test_coordination.adapters.memory.queue import MemoryQueue
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.adapters.memory.schedules import MemoryTimetable
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
+from test_coordination.adapters.targets.changes import ProcessWatch
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.application.engine.recorder import Stores
+from test_coordination.application.timetable import Timing
 from test_coordination.application.world import World
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.scenario import Definition, Part
@@ -92,6 +98,8 @@ class AuthorsDesk:
         clock = SystemClock()
         scenarios = MemoryScenarioStore()
         log = MemoryExecutionLog(scenarios)
+        identities = TimeOrderedIdentities()
+        timetable = MemoryTimetable(clock, log, identities)
         known = catalogue(LinkKeeper(), ProcessServices())
         expressions = CelExpressions()
         visible = self._settings.visible(os.environ)
@@ -102,11 +110,18 @@ class AuthorsDesk:
             workers=MemoryWorkers(clock, log),
             queue=MemoryQueue(clock, log),
             machine=ThisMachine(),
-            identities=TimeOrderedIdentities(),
+            identities=identities,
             reader=DefinitionReader(known, expressions, environment=visible),
             expressions=expressions,
             secrets=KeptSecrets(os.environ, directory=Path.cwd()),
             catalogue=known,
+            timing=Timing(
+                timetable=timetable,
+                inbox=MemoryInbox(log, timetable),
+                calendar=CronCalendar(),
+                events=MemoryEvents(),
+                watch=ProcessWatch(ProcessServices()),
+            ),
             system=topology,
             environment=visible,
             library=FileLibrary(self._settings.library),

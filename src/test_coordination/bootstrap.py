@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from test_coordination.adapters.cron import CronCalendar
 from test_coordination.adapters.documents.composition.library import FileLibrary
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
@@ -15,19 +16,24 @@ from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
 from test_coordination.adapters.postgres.evidence import PostgresEvidence
 from test_coordination.adapters.postgres.executions import open_execution_log
+from test_coordination.adapters.postgres.inbox import PostgresInbox
 from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, open_pool
 from test_coordination.adapters.postgres.queue import PostgresQueue
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
+from test_coordination.adapters.postgres.schedules import PostgresTimetable
 from test_coordination.adapters.postgres.workers import open_workers
+from test_coordination.adapters.redis.events import open_events
 from test_coordination.adapters.redis.live import open_live_view
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.adapters.servers.embedded import embedded_servers
+from test_coordination.adapters.targets.changes import ProcessWatch
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.lending import coordinating
+from test_coordination.application.timetable import Timing
 from test_coordination.application.world import World
 from test_coordination.domain.topology import Topology
 from test_coordination.kinds import catalogue
@@ -66,6 +72,7 @@ async def open_world(
         live = await stack.enter_async_context(open_live_view(redis_url, clock))
         links = await stack.enter_async_context(LinkKeeper().opened())
         expressions = CelExpressions()
+        identities = TimeOrderedIdentities()
         visible = settings.visible(os.environ)
         functions = PythonCalls(Allowance(packages=settings.allowed_python), visible=visible)
         known = catalogue(links, ProcessServices(), functions)
@@ -76,11 +83,18 @@ async def open_world(
             workers=workers,
             queue=PostgresQueue(pool),
             machine=ThisMachine(),
-            identities=TimeOrderedIdentities(),
+            identities=identities,
             reader=DefinitionReader(known, expressions, environment=visible),
             expressions=expressions,
             secrets=KeptSecrets(os.environ, directory=Path.cwd()),
             catalogue=known,
+            timing=Timing(
+                timetable=PostgresTimetable(pool, identities),
+                inbox=PostgresInbox(pool),
+                calendar=CronCalendar(),
+                events=await stack.enter_async_context(open_events(redis_url)),
+                watch=ProcessWatch(ProcessServices()),
+            ),
             system=system,
             environment=visible,
             library=FileLibrary(settings.library),

@@ -12,17 +12,23 @@ import anyio
 from support.engine_fakes import Kit, NumberedIdentities, OneMachine
 from support.engine_lease import firm
 from support.engine_stores import ShakyEvidence, ShakyLog, WatchedLiveView
+from support.schedules_lab import ToldWatch
 from support.virtual_time import LoopClock
+from test_coordination.adapters.cron import CronCalendar
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.adapters.memory.events import MemoryEvents
+from test_coordination.adapters.memory.inbox import MemoryInbox
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.queue import MemoryQueue
+from test_coordination.adapters.memory.schedules import MemoryTimetable
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sweep import Sweeper
 from test_coordination.application.lending import coordinating
+from test_coordination.application.timetable import Timing
 from test_coordination.application.world import World
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.events import Event
@@ -87,11 +93,17 @@ class Lab:
     """The environment, as far as secrets are kept there."""
     live: WatchedLiveView = field(init=False)
     workers: MemoryWorkers = field(init=False)
+    timetable: MemoryTimetable = field(init=False)
+    inbox: MemoryInbox = field(init=False)
+    events: MemoryEvents = field(default_factory=MemoryEvents)
+    watch: ToldWatch = field(default_factory=ToldWatch)
 
     queue: MemoryQueue = field(init=False)
     def __post_init__(self) -> None:
         self.live = WatchedLiveView()
         self.workers = MemoryWorkers(self.clock, self.log)
+        self.timetable = MemoryTimetable(self.clock, self.log, self.identities)
+        self.inbox = MemoryInbox(self.log, self.timetable)
 
         self.queue = MemoryQueue(self.clock, self.log)
     @property
@@ -112,6 +124,13 @@ class Lab:
             expressions=EXPRESSIONS,
             secrets=self.secrets,
             catalogue=known,
+            timing=Timing(
+                timetable=self.timetable,
+                inbox=self.inbox,
+                calendar=CronCalendar(),
+                events=self.events,
+                watch=self.watch,
+            ),
             system=system or topology(),
         )
 

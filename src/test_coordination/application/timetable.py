@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Final, Protocol, TypeAlias
 
 from test_coordination.domain.due import Look, Standing
 from test_coordination.domain.errors import CoordinationError
-from test_coordination.domain.schedule import Cron, Following, Schedule
+from test_coordination.domain.schedule import Cron, Following, Schedule, change_topic
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import (
     ExecutionId,
@@ -20,6 +20,9 @@ from test_coordination.domain.values import (
     Value,
 )
 from test_coordination.domain.verdicts import Verdict
+
+REMEMBERED: Final = timedelta(minutes=1)
+"""How long what an execution did to its target counts as its own doing after its end."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -100,12 +103,14 @@ class Errand:
     """A firing whose execution is to be begun, by whoever was given it.
 
     ``older`` are the executions that the schedule has begun before and that have not ended, or
-    may yet be begun. ``outdated`` says that a later run has come meanwhile.
+    may yet be begun. ``outdated`` says that a later run has come meanwhile, and ``waited`` how
+    long it is since this one was decided.
     """
 
     firing: Firing
     schedule: StoredSchedule
     execution: ExecutionId
+    waited: timedelta = timedelta(0)
     older: tuple[ExecutionId, ...] = ()
     outdated: bool = False
 
@@ -149,6 +154,20 @@ class Sighting:
     build: str
     started_at: datetime
 
+    def after(self, known: Sighting, system: str) -> Occurrence:
+        """Return what has happened to a service of ``system`` that was ``known`` to run before."""
+        data = {
+            "service": self.service,
+            "place": self.place,
+            "deployed": self.build != known.build,
+        }
+        return Occurrence(
+            topic=change_topic(system, self.service),
+            cause=f"change {self.place} {self.mark}",
+            at=self.started_at,
+            data=data,
+        )
+
 
 Decide: TypeAlias = Callable[[Standing, datetime], Look]
 Matches: TypeAlias = Callable[[StoredSchedule, Occurrence], bool]
@@ -163,6 +182,10 @@ class Timetable(Protocol):
 
     async def now(self) -> datetime:
         """Return the time by which schedules fire."""
+        ...
+
+    async def stirs(self, system: str) -> bool:
+        """Tell, at little cost, whether there is anything to hear, to look at or to take."""
         ...
 
     async def add(self, schedule: StoredSchedule) -> None:
@@ -190,8 +213,8 @@ class Timetable(Protocol):
     ) -> StoredSchedule:
         """Keep what ``change`` makes of a schedule now, and return it.
 
-        No scheduler looks at it meanwhile. Only whether it is paused, and what comes next, is
-        taken from the result; what was heard and not decided is dropped if it is paused.
+        No scheduler looks at it meanwhile. Only whether it is paused or over, and what comes
+        next, is taken from the result; what was heard and not decided is dropped if it is paused.
 
         Raises:
             NotFoundError: none has that name.

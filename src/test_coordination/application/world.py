@@ -21,6 +21,7 @@ from test_coordination.application.ports import (
     Library,
     Secrets,
 )
+from test_coordination.application.timetable import Timing
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.topology import Topology
 
@@ -60,6 +61,7 @@ class World:
     expressions: Expressions
     secrets: Secrets
     catalogue: Catalogue
+    timing: Timing
     system: Topology | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     library: Library = EMPTY_SHELF

@@ -34,7 +34,7 @@ _AWARE: Final = "a time that says how far it is from UTC, such as 2030-05-01T03:
 
 @dataclass(eq=False, kw_only=True)
 class InvalidScheduleError(CoordinationError):
-    """A schedule cannot be kept as it is; ``key`` is the part of it that is wrong."""
+    """A schedule, or an event, cannot be taken as it is; ``key`` is the part that is wrong."""
 
     code: ClassVar[str] = "schedule.invalid"
 
@@ -43,7 +43,7 @@ class InvalidScheduleError(CoordinationError):
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.key} of a schedule is {self.found!r}; expected {self.expected}"
+        return f"{self.key} is {self.found!r}; expected {self.expected}"
 
 
 def _refused(key: str, found: object, expected: str) -> InvalidScheduleError:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from test_coordination.adapters.codec import decode_event, decode_plan, encode, kind_of
 from test_coordination.adapters.memory.books import Books
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.application.history import PAST_MAX
 from test_coordination.application.ports import ExecutionRecord, LogConflictError, NotFoundError
-from test_coordination.domain.events import Entry
+from test_coordination.domain.events import Entry, Outcome
 from test_coordination.domain.execution import Execution, Status
-from test_coordination.domain.values import ExecutionId, WorkerId
+from test_coordination.domain.values import ExecutionId, StepId, WorkerId
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class MemoryExecutionLog:
         """Refuse executions of scenarios that ``scenarios`` lacks, if it is given."""
         self._scenarios = scenarios
         self._kept: dict[ExecutionId, _Kept] = {}
+        self.ended: list[ExecutionRecord] = []
+        """Those that have ended, in the order in which they did."""
         self.books = Books()
 
     async def create(self, record: ExecutionRecord) -> None:
@@ -55,6 +59,7 @@ class MemoryExecutionLog:
         if kept is None or len(kept.lines) != expected or kept.record.epoch != epoch:
             raise LogConflictError(execution=leading_to.id, expected=expected)
         self.books.check(kept.record, [entry.event for entry in entries], leading_to)
+        ends = Status.FINISHED is leading_to.status is not kept.record.status
         kept.lines.extend(lines)
         kept.record = replace(
             kept.record,
@@ -66,6 +71,8 @@ class MemoryExecutionLog:
             outstanding=len(leading_to.outstanding),
         )
         self.books.keep(kept.record, leading_to)
+        if ends:
+            self.ended.append(kept.record)
 
     async def read(self, execution: ExecutionId, *, after: int = 0) -> Sequence[Entry]:
         """See `ExecutionLog.read`."""
@@ -76,6 +83,32 @@ class MemoryExecutionLog:
             Entry(position=position, at=at, event=decode_event(kind, body))
             for position, (at, kind, body) in enumerate(kept.lines[after:], start=after + 1)
         ]
+
+    async def news(
+        self, after: Mapping[ExecutionId, int], *, limit: int
+    ) -> Mapping[ExecutionId, Sequence[Entry]]:
+        """See `History.news`."""
+        found = {each: await self.read(each, after=end) for each, end in after.items()}
+        return {each: entries[:limit] for each, entries in found.items() if entries}
+
+    async def durations(
+        self, scenario_name: str, *, before: datetime
+    ) -> Mapping[StepId, Sequence[timedelta]]:
+        """See `History.durations`."""
+        ended = [
+            (kept.record.ended_at, kept.record.id)
+            for kept in self._kept.values()
+            if kept.record.scenario_name == scenario_name
+            and kept.record.ended_at is not None
+            and kept.record.ended_at <= before
+        ]
+        found = defaultdict[StepId, list[timedelta]](list)
+        for _, execution in sorted(ended, reverse=True)[:PAST_MAX]:
+            state = Execution.of(execution, await self.read(execution))
+            for name, step in state.steps.items():
+                if step.ended_at is not None and step.outcome is Outcome.DONE:
+                    found[name].append(step.ended_at - step.started_at)
+        return found
 
     async def get(self, execution: ExecutionId) -> ExecutionRecord:
         """See `ExecutionLog.get`."""

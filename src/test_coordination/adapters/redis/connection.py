@@ -32,10 +32,11 @@ class InvalidRedisUrlError(CoordinationError):
         )
 
 
-def client(url: str, *, blocking: bool = False) -> Redis:
+def client(url: str, *, blocking: bool = False, decoded: bool = True) -> Redis:
     """Return a client, not connected yet; the caller closes it.
 
-    ``blocking`` is for commands that wait: no limit is set on how long an answer takes.
+    ``blocking`` is for commands that wait: no limit is set on how long an answer takes. Answers
+    are texts, or bytes if they are not to be ``decoded``.
 
     Raises:
         InvalidRedisUrlError: the URL is malformed.
@@ -43,7 +44,7 @@ def client(url: str, *, blocking: bool = False) -> Redis:
     try:
         made: Redis = Redis.from_url(
             url,
-            decode_responses=True,
+            decode_responses=decoded,
             max_connections=CONNECTIONS_MAX,
             socket_connect_timeout=ANSWER_S_MAX,
             # With the default of 5 s a longer XREAD BLOCK is cut short and sent again for ever.
