@@ -185,10 +185,13 @@ class Lease:
         if not asking:
             return
         lapses = self.lapses if self.valid else _NEVER
-        epochs = {question.hold.execution: question.hold.epoch for question in asking}
+        holds = sorted({question.hold for question in asking}, key=lambda hold: hold.epoch)
+        # Of one that was lost and taken again the newest hold counts; the older ones are over.
+        epochs = {hold.execution: hold.epoch for hold in holds}
         held = await self._workers.held(epochs)
-        for question in asking:
-            question.hold.told(mine=question.hold.execution in held, lapses=lapses)
+        for hold in holds:
+            mine = hold.execution in held and hold.epoch == epochs[hold.execution]
+            hold.told(mine=mine, lapses=lapses)
 
 
 class Hold:
