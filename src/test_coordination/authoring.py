@@ -21,6 +21,7 @@ from test_coordination.adapters.documents.schemas.topology import topology_schem
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
+from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
 from test_coordination.adapters.memory.events import MemoryEvents
 from test_coordination.adapters.memory.evidence import MemoryEvidence
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
@@ -100,6 +101,7 @@ class AuthorsDesk:
         log = MemoryExecutionLog(scenarios)
         identities = TimeOrderedIdentities()
         timetable = MemoryTimetable(clock, log, identities)
+        workers, jobs = MemoryWorkers(clock, log), MemoryJobs(clock)
         known = catalogue(LinkKeeper(), ProcessServices())
         expressions = CelExpressions()
         visible = self._settings.visible(os.environ)
@@ -107,8 +109,9 @@ class AuthorsDesk:
             stores=Stores(log=log, live=MemoryLiveView(), clock=clock),
             scenarios=scenarios,
             evidence=MemoryEvidence(),
-            workers=MemoryWorkers(clock, log),
-            queue=MemoryQueue(clock, log),
+            workers=workers,
+            queue=MemoryQueue(clock, log, enqueue=jobs.enqueue),
+            dispatch=MemoryDispatch(clock, workers, jobs),
             machine=ThisMachine(),
             identities=identities,
             reader=DefinitionReader(known, expressions, environment=visible),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from test_coordination.adapters.cron import CronCalendar
@@ -13,7 +14,13 @@ from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
 from test_coordination.adapters.isolation.calls import Allowance, PythonCalls
 from test_coordination.adapters.links.keeper import LinkKeeper
-from test_coordination.adapters.machine import SystemClock, ThisMachine, TimeOrderedIdentities
+from test_coordination.adapters.machine import (
+    SystemClock,
+    ThisMachine,
+    TimeOrderedIdentities,
+    resident_memory,
+)
+from test_coordination.adapters.postgres.dispatch import PostgresDispatch, enqueue
 from test_coordination.adapters.postgres.evidence import PostgresEvidence
 from test_coordination.adapters.postgres.executions import open_execution_log
 from test_coordination.adapters.postgres.inbox import PostgresInbox
@@ -33,6 +40,9 @@ from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.lending import coordinating
+from test_coordination.application.pace import Pace
+from test_coordination.application.routing import offered
+from test_coordination.application.serving import FleetWorker, Load, Machinery, Terms, Witness
 from test_coordination.application.timetable import Timing
 from test_coordination.application.world import World
 from test_coordination.domain.topology import Topology
@@ -42,11 +52,16 @@ from test_coordination.settings import Settings
 
 @asynccontextmanager
 async def open_world(
-    settings: Settings, system: Topology | None, *, shipped: Path | None = None
+    settings: Settings,
+    system: Topology | None,
+    *,
+    shipped: Path | None = None,
+    pace: Pace | None = None,
 ) -> AsyncGenerator[World]:
     """Lend everything that a coordinator stands on; servers that are ours run meanwhile.
 
-    ``shipped`` is the directory of the definitions that come with the program.
+    ``shipped`` is the directory of the definitions that come with the program, ``pace`` the one
+    that probes keep to.
 
     Raises:
         StoreUnavailableError: PostgreSQL cannot be reached.
@@ -81,7 +96,8 @@ async def open_world(
             scenarios=PostgresScenarioStore(pool),
             evidence=PostgresEvidence(pool),
             workers=workers,
-            queue=PostgresQueue(pool),
+            queue=PostgresQueue(pool, enqueue=enqueue),
+            dispatch=PostgresDispatch(pool, url),
             machine=ThisMachine(),
             identities=identities,
             reader=DefinitionReader(known, expressions, environment=visible),
@@ -99,6 +115,7 @@ async def open_world(
             environment=visible,
             library=FileLibrary(settings.library),
             shipped=FileLibrary([shipped] if shipped else []),
+            pace=pace or Pace(),
         )
 
 
@@ -113,3 +130,30 @@ async def open_on(
     opened = open_world(settings, topology, shipped=shipped)
     async with opened as world, coordinating(world) as coordinator:
         yield coordinator
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, *, topology: Topology | None, shipped: Path, load: Load, witness: Witness
+) -> AsyncGenerator[FleetWorker]:
+    """Lend a worker of the fleet on what ``settings`` say; it is told of to ``witness``."""
+    pace = Pace(load.probes_per_s)
+    opened = open_world(settings, topology, shipped=shipped, pace=pace)
+    async with opened as world, coordinating(world) as coordinator:
+        work = coordinator.work
+        yield FleetWorker(
+            me=work.me,
+            terms=Terms(
+                program=version("test-coordinator-data-adapter"),
+                offers=offered(world.catalogue, topology, load.labels),
+                load=load,
+            ),
+            machinery=Machinery(
+                log=world.stores.log,
+                executions=work.executions,
+                dispatch=world.dispatch,
+                memory=resident_memory,
+                behind=pace.behind,
+            ),
+            witness=witness,
+        )

@@ -15,8 +15,9 @@ from test_coordination.adapters.servers.foreground import exec_postgres, exec_va
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.system import ProcessSystem
 from test_coordination.application.coordinator import Coordinator
+from test_coordination.application.serving import FleetWorker, Load, Witness
 from test_coordination.authoring import SCENARIOS, AuthorsDesk
-from test_coordination.bootstrap import open_on
+from test_coordination.bootstrap import open_on, open_worker
 from test_coordination.diagnosis import diagnose
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.topology import Topology
@@ -64,6 +65,15 @@ class CommandProgram:
         """See `Program.coordinator`."""
         shipped = systems.shipped(SCENARIOS)
         return open_on(self._settings, topology=topology, shipped=shipped)
+
+    def worker(
+        self, topology: Topology | None, load: Load, witness: Witness
+    ) -> AbstractAsyncContextManager[FleetWorker]:
+        """See `Program.worker`."""
+        shipped = systems.shipped(SCENARIOS)
+        return open_worker(
+            self._settings, topology=topology, shipped=shipped, load=load, witness=witness
+        )
 
     def topology(self, choice: SystemChoice) -> Topology | None:
         """See `Program.topology`."""

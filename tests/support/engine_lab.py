@@ -17,10 +17,11 @@ from support.virtual_time import LoopClock
 from test_coordination.adapters.cron import CronCalendar
 from test_coordination.adapters.documents.definitions import DefinitionReader
 from test_coordination.adapters.expressions.cel import CelExpressions
+from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
 from test_coordination.adapters.memory.events import MemoryEvents
 from test_coordination.adapters.memory.inbox import MemoryInbox
-from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.queue import MemoryQueue
+from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.schedules import MemoryTimetable
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
@@ -97,15 +98,17 @@ class Lab:
     inbox: MemoryInbox = field(init=False)
     events: MemoryEvents = field(default_factory=MemoryEvents)
     watch: ToldWatch = field(default_factory=ToldWatch)
-
+    jobs: MemoryJobs = field(init=False)
     queue: MemoryQueue = field(init=False)
+
     def __post_init__(self) -> None:
         self.live = WatchedLiveView()
         self.workers = MemoryWorkers(self.clock, self.log)
         self.timetable = MemoryTimetable(self.clock, self.log, self.identities)
         self.inbox = MemoryInbox(self.log, self.timetable)
+        self.jobs = MemoryJobs(self.clock)
+        self.queue = MemoryQueue(self.clock, self.log, enqueue=self.jobs.enqueue)
 
-        self.queue = MemoryQueue(self.clock, self.log)
     @property
     def secrets(self) -> KeptSecrets:
         return KeptSecrets(self.variables, directory=Path("/nowhere"))
@@ -117,8 +120,9 @@ class Lab:
             scenarios=self.scenarios,
             evidence=self.evidence,
             workers=self.workers,
-            machine=self.machine,
             queue=self.queue,
+            dispatch=MemoryDispatch(self.clock, self.workers, self.jobs),
+            machine=self.machine,
             identities=self.identities,
             reader=DefinitionReader(known, EXPRESSIONS),
             expressions=EXPRESSIONS,

@@ -12,7 +12,8 @@ from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sampler import Probing
 from test_coordination.application.engine.vault import Vault
-from test_coordination.application.fleet import Machine, Queue, Workers
+from test_coordination.application.fleet import Dispatch, Machine, Queue, Workers
+from test_coordination.application.pace import Pace
 from test_coordination.application.ports import (
     DefinitionReader,
     Evidence,
@@ -47,7 +48,7 @@ class World:
 
     Definitions are looked for in ``library``, the folders of the operator, before the store, and
     in ``shipped``, what comes with the program, behind it. ``environment`` are the variables that
-    definitions may see.
+    definitions may see. Whatever looks at systems again and again keeps to ``pace``.
     """
 
     stores: Stores
@@ -55,6 +56,7 @@ class World:
     evidence: Evidence
     workers: Workers
     queue: Queue
+    dispatch: Dispatch
     machine: Machine
     identities: Identities
     reader: DefinitionReader
@@ -66,6 +68,7 @@ class World:
     environment: Mapping[str, str] = field(default_factory=dict)
     library: Library = EMPTY_SHELF
     shipped: Library = EMPTY_SHELF
+    pace: Pace = field(default_factory=Pace)
 
     def topology(self, *, doing: str) -> Topology:
         """Return the system under test.
@@ -84,6 +87,7 @@ class World:
             topology=topology,
             clock=self.stores.clock,
             vault=vault or Vault(self.secrets),
+            pace=self.pace,
         )
 
     def camera(self, topology: Topology, vault: Vault | None = None) -> Camera:

@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "suites": "List, store, compare and export suites.",
     "templates": "List, store, compare and export templates.",
     "undo": "Undo what was left in force, and say what was.",
+    "worker": "Carry out what others ordered, until told to end.",
+    "workers": "List the workers, what they offer and what they are at.",
 }
 
 

@@ -80,7 +80,7 @@ async def interruptible(
     outcome: list[Result] = []
     failure: Exception | None = None
     send, signals = anyio.create_memory_object_stream[None](math.inf)
-    with send, signals, _told_to(lambda: send.send_nowait(None)):
+    with send, signals, told_to(lambda: send.send_nowait(None)):
         async with anyio.create_task_group() as group:
             group.start_soon(_listen, signals, abort, interruptions)
             try:
@@ -94,7 +94,8 @@ async def interruptible(
 
 
 @contextmanager
-def _told_to(listener: Callable[[], object]) -> Iterator[None]:
+def told_to(listener: Callable[[], object]) -> Iterator[None]:
+    """Have ``listener`` called, and nobody else, with each signal that comes during the body."""
     listeners = _listener.get()
     listeners.append(listener)
     try:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from test_coordination.domain.values import (
+    BYTES_EXPECTED,
+    DURATION_EXPECTED,
+    parse_bytes,
+    parse_duration,
+)
 from test_coordination.interfaces.cli.program import SystemChoice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,6 +43,36 @@ def system_options(command: Command) -> Command:
     for decorator in reversed(decorators):
         command = decorator(command)
     return command
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the duration that somebody typed."""
+        found = value if isinstance(value, timedelta) else parse_duration(str(value))
+        if found is None:
+            self.fail(f"expected {DURATION_EXPECTED}, got {value!r}", param, ctx)
+        return found
+
+
+class _Size(click.ParamType[int]):
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number of bytes that somebody typed."""
+        found = value if isinstance(value, int) else parse_bytes(str(value))
+        if found is None:
+            self.fail(f"expected {BYTES_EXPECTED}, got {value!r}", param, ctx)
+        return found
+
+
+DURATION: Final = _Duration()
+SIZE: Final = _Size()
 
 
 def choice(topology: Path | None, variables: tuple[str, ...], port_offset: int) -> SystemChoice:

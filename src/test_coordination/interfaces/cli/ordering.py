@@ -34,6 +34,9 @@ class Terms:
     parameters: Mapping[str, str]
     seed: int | None
     with_dependencies: bool
+    priority: int = 0
+    labels: tuple[str, ...] = ()
+    detached: bool = False
 
 
 def order_of(source: Source, desk: Desk, terms: Terms) -> Order:
@@ -55,6 +58,9 @@ def order_of(source: Source, desk: Desk, terms: Terms) -> Order:
         parameters=terms.parameters,
         seed=terms.seed,
         with_dependencies=terms.with_dependencies,
+        priority=terms.priority,
+        labels=terms.labels,
+        detached=terms.detached,
     )
 
 
@@ -101,6 +107,9 @@ def _of_stored(stored: StoredScenario, terms: Terms) -> Order:
         stored=stored,
         seed=terms.seed,
         with_dependencies=terms.with_dependencies,
+        priority=terms.priority,
+        labels=terms.labels,
+        detached=terms.detached,
     )
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.ports import Library
+from test_coordination.application.serving import FleetWorker, Load, Witness
 from test_coordination.application.world import World
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.scenario import Definition, DocumentKind, Part
@@ -179,6 +180,12 @@ class Program(Protocol):
 
     def coordinator(self, topology: Topology | None) -> AbstractAsyncContextManager[Coordinator]:
         """Lend a coordinator on the configured servers, or on embedded ones."""
+        ...
+
+    def worker(
+        self, topology: Topology | None, load: Load, witness: Witness
+    ) -> AbstractAsyncContextManager[FleetWorker]:
+        """Lend a worker of the fleet that can reach ``topology``; ``witness`` is told of it."""
         ...
 
     def topology(self, choice: SystemChoice) -> Topology | None:

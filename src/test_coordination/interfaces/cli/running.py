@@ -34,7 +34,8 @@ RECENT: Final = 50
 class Order:
     """What somebody asked to be run: a text, or what is ``stored``.
 
-    What it names is looked for in ``library`` first. Without a ``seed`` one is drawn.
+    What it names is looked for in ``library`` first. Without a ``seed`` one is drawn. What is
+    ``detached`` is carried out by a worker that has the ``labels``.
     """
 
     kind: DocumentKind
@@ -45,6 +46,9 @@ class Order:
     stored: StoredScenario | None = None
     seed: int | None = None
     with_dependencies: bool = False
+    priority: int = 0
+    labels: tuple[str, ...] = ()
+    detached: bool = False
 
 
 async def run_order(coordinator: Coordinator, order: Order) -> tuple[ExecutionId, int]:
@@ -67,6 +71,15 @@ async def run_order(coordinator: Coordinator, order: Order) -> tuple[ExecutionId
     outcome, interruptions = await interruptible(shown, abort)
     say_verdict(outcome)
     return execution, exit_status(outcome, interruptions)
+
+
+async def submit(coordinator: Coordinator, order: Order) -> ExecutionId:
+    """Put a scenario into the queue for the workers of the fleet, and return the execution.
+
+    Raises:
+        DependencyNotMetError: it depends on what has not run, and may not run that first.
+    """
+    return await _begun(coordinator, order, await _stored(coordinator, order))
 
 
 async def _stored(coordinator: Coordinator, order: Order) -> ScenarioId:
@@ -96,6 +109,9 @@ async def _begun(coordinator: Coordinator, order: Order, scenario: ScenarioId) -
             seed=order.seed,
             with_dependencies=order.with_dependencies,
             library=order.library,
+            detached=order.detached,
+            labels=order.labels,
+            priority=order.priority,
         )
 
 

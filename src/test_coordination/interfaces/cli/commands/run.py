@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from test_coordination.interfaces.cli.exits import carried_out
 from test_coordination.interfaces.cli.options import choice, examples, pairs, system_options
 from test_coordination.interfaces.cli.ordering import Terms, named_order, order_of
 from test_coordination.interfaces.cli.program import Program
-from test_coordination.interfaces.cli.running import FORMS, Order, run_order, write_reports
+from test_coordination.interfaces.cli.running import FORMS, Order, run_order, submit, write_reports
 from test_coordination.interfaces.cli.sources import existing, is_file
 from test_coordination.interfaces.cli.suite_running import run_suite
 
@@ -49,6 +50,25 @@ from test_coordination.interfaces.cli.suite_running import run_suite
     "--with-dependencies", is_flag=True, help="Run what it depends on first, where need be."
 )
 @click.option(
+    "--detach",
+    is_flag=True,
+    help="Leave it to the workers (see `tcoord worker`), and print the execution's id.",
+)
+@click.option(
+    "--require",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --detach: a label that the worker must have; may be repeated.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(-100, 100),
+    default=0,
+    show_default=True,
+    help="Those of a higher one are let out of the queue first.",
+)
+@click.option(
     "--report",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -76,6 +96,9 @@ def command(
     parameters: tuple[str, ...],
     seed: int | None,
     with_dependencies: bool,
+    detach: bool,
+    labels: tuple[str, ...],
+    priority: int,
     folder: Path,
     forms: tuple[str, ...],
 ) -> None:
@@ -83,13 +106,16 @@ def command(
 
     The services must run already: see `tcoord services start`. What a FILE extends or runs is
     looked for beside it first; a NAME in this folder, in those of TCOORD_LIBRARY, in the store,
-    and among what is shipped. Ctrl-C stops what runs, and undoes its faults first. The exit
-    status is that of the gravest verdict.
+    and among what is shipped. Where it claims what others hold, it waits for it. Ctrl-C stops
+    what runs, and undoes its faults first. The exit status is that of the gravest verdict.
     """
     terms = Terms(
         parameters=pairs(parameters, option="--set"),
         seed=seed,
         with_dependencies=with_dependencies,
+        priority=priority,
+        labels=_labels(labels, detach=detach),
+        detached=detach,
     )
     order = order_of(existing(what), program.desk, terms) if is_file(what) else None
 
@@ -100,6 +126,9 @@ def command(
         async with program.coordinator(system) as coordinator:
             say_swept(coordinator.swept)
             wanted = order or await named_order(what, coordinator, desk=program.desk, terms=terms)
+            if detach:
+                click.echo(await _submit(coordinator, wanted))
+                return 0
             executions, status = await _run(coordinator, wanted)
             reports = [await coordinator.generate_test_report(each) for each in executions]
         for report in reports:
@@ -116,13 +145,32 @@ async def _run(coordinator: Coordinator, order: Order) -> tuple[Sequence[Executi
             message = "a suite runs what it lists; list what its scenarios depend on before them"
             raise click.UsageError(message)
         return await run_suite(coordinator, order)
-    try:
+    with _hinting(order):
         execution, status = await run_order(coordinator, order)
+    return [execution], status
+
+
+async def _submit(coordinator: Coordinator, order: Order) -> ExecutionId:
+    if order.kind is DocumentKind.SUITE:
+        raise click.UsageError("a suite is not run detached; run its scenarios so, one by one")
+    with _hinting(order):
+        return await submit(coordinator, order)
+
+
+@contextmanager
+def _hinting(order: Order) -> Iterator[None]:
+    try:
+        yield
     except DependencyNotMetError as error:
         if not order.with_dependencies:
             error.add_note(f"--with-dependencies runs {error.dependency!r} first")
         raise
-    return [execution], status
+
+
+def _labels(texts: tuple[str, ...], *, detach: bool) -> tuple[str, ...]:
+    if texts and not detach:
+        raise click.UsageError("--require chooses a worker: it goes with --detach")
+    return tuple(f"{name}={value}" for name, value in pairs(texts, option="--require").items())
 
 
 def say_swept(swept: Sequence[Swept]) -> None:
