@@ -238,6 +238,14 @@ def test_an_execution_is_paused_until_it_is_resumed_and_the_time_is_counted() ->
     assert twice.paused_for(second(99)) == timedelta(seconds=3)
 
 
+def test_a_pause_in_the_queue_counts_from_when_it_was_begun() -> None:
+    begun = after(PAUSED, RESUMED, PAUSED, STARTED, NOTED, RESUMED)
+
+    assert [pause.resumed_at for pause in begun.pauses] == [second(2), second(6)]
+    assert begun.paused_for(second(9)) == timedelta(seconds=2)
+    assert after(PAUSED).paused_for(second(9)) == timedelta(0)
+
+
 def test_whoever_asks_for_what_is_so_already_changes_nothing_but_that_faults_are_undone() -> None:
     undoing = replace(PAUSED, undo=True, by="bob")
 
@@ -276,8 +284,6 @@ def test_only_the_excursion_that_is_open_is_ended() -> None:
         (armed(A),),
         (reverted(A),),
         (stuck(A),),
-        (PAUSED,),
-        (ABORT, PAUSED),
         (JUDGED,),
         (ABORT, ENDED, STARTED),
         (STARTED, ENDED, PAUSED),

@@ -176,9 +176,10 @@ class Execution:
         return None if last is None or last.resumed_at is not None else last
 
     def paused_for(self, now: datetime) -> timedelta:
-        """Return how long it has been paused by ``now``, all pauses together."""
-        lengths = ((pause.resumed_at or now) - pause.paused_at for pause in self.pauses)
-        return sum(lengths, timedelta(0))
+        """Return how long it has been paused by ``now`` since it began, all pauses together."""
+        began = self.started_at or now
+        spans = ((pause.paused_at, pause.resumed_at or now) for pause in self.pauses)
+        return sum((max(end, began) - max(start, began) for start, end in spans), timedelta(0))
 
     def apply(self, entry: Entry) -> Execution:
         """Return the execution as it stands after ``entry``.
@@ -218,12 +219,18 @@ class Execution:
                 )
             case AbortRequested() as abort:
                 return replace(self, abort=self.abort or abort)
+            case ExecutionPaused() | ExecutionResumed():
+                return self._paused(entry.event, entry.at)
             case CheckJudged(validation=validation) if self.abort:
                 return replace(self, validations=(*self.validations, validation))
             case ExecutionEnded() as ended if self.abort:
                 return self._ended(ended, entry.at)
             case _:
                 raise self._refused(entry)
+
+    def _paused(self, event: ExecutionPaused | ExecutionResumed, at: datetime) -> Execution:
+        pauses = paused(self.pauses, event, at)
+        return replace(self, pauses=pauses, heeded=event.wish or self.heeded)
 
     def _ended(self, ended: ExecutionEnded, at: datetime) -> Execution:
         return replace(
@@ -259,9 +266,8 @@ class Execution:
                 return replace(self, excursions=regained(self.excursions, check, entry.at))
             case AbortRequested() as abort:
                 return replace(self, abort=self.abort or abort)
-            case ExecutionPaused(wish=wish) | ExecutionResumed(wish=wish):
-                pauses = paused(self.pauses, entry.event, entry.at)
-                return replace(self, pauses=pauses, heeded=wish or self.heeded)
+            case ExecutionPaused() | ExecutionResumed():
+                return self._paused(entry.event, entry.at)
             case ExecutionEnded() as ended:
                 return self._ended(ended, entry.at)
             case ExecutionStarted():

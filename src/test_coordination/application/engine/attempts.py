@@ -35,7 +35,8 @@ async def tried(
     """Return what ``act`` returns, tried as often as the step's retry allows.
 
     Each failure that is followed by another try is recorded. ``again`` tells whether a failure
-    is one of those. A step that is told to end while it waits for its next try does not try.
+    is one of those. A step that is told to end while it waits for its next try does not try, and
+    while the execution is paused none does.
 
     Raises:
         CoordinationError: the last try failed, or one that is not to be repeated.
@@ -55,6 +56,7 @@ async def tried(
             await recorder.record(retried)
             with anyio.move_on_after(delay.total_seconds()):
                 await over.wait()
+            await recorder.resumed()
             if over.is_set():
                 raise
         attempt += 1

@@ -144,7 +144,9 @@ class Tripwire:
         try:
             with self._looking:
                 await came_true(bench, rule.condition, origin=bench.clock.now(), hold=rule.hold)
-                await self._recorder.record(self._wish())
+                wish = self._wish()
+                self._recorder.wish(wish)
+                await self._recorder.record(wish)
         finally:
             self._ended.set()
 

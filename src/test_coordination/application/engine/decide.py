@@ -41,6 +41,13 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lift:
+    """End a fault before its time, as the execution is paused and nothing is to stay in force."""
+
+    step: StepId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Ask for the whole execution to stop."""
 
@@ -52,7 +59,7 @@ class Conclude:
     """Do what is left to be done of on_failure, if it is called for, and record the end."""
 
 
-Command: TypeAlias = Begin | Skip | Finish | Cancel | Stop | Conclude
+Command: TypeAlias = Begin | Skip | Finish | Cancel | Lift | Stop | Conclude
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,10 @@ def decide(plan: Plan, execution: Execution, now: datetime) -> Decision:
 
     Asking twice gives the same answer; whoever carries it out remembers what is under way. A
     step that has a condition is begun when its turn has come; whoever begins it evaluates that.
+
+    While it is paused no step's turn comes and nothing that has no end of its own is ended, but
+    what is under way goes on to its end, and what would stop it stops it. The time of a pause
+    does not count for the timeout of the scenario.
     """
     standing = Standing.of(plan, execution)
     running = standing.running()
@@ -81,49 +92,72 @@ def decide(plan: Plan, execution: Execution, now: datetime) -> Decision:
         return _ending(running, execution, now)
     if standing.all_over(Stage.BEFORE, Stage.MAIN, Stage.AFTER):
         return Decision(commands=(Conclude(),))
-    deadline = execution.started_at + plan.timeout if execution.started_at else None
+    paused, deadline = execution.pause, _deadline(plan, execution, now)
     if deadline is not None and now >= deadline:
         reason = f"the scenario's timeout of {format_duration(plan.timeout)} has passed"
         return Decision(commands=(Stop(reason=reason),))
     due = [(step.id, at) for step in running if (at := _ends_at(step, execution)) is not None]
-    finish = [*(step for step, at in due if at <= now), *standing.finishing()]
-    later = [at for _, at in due if at > now]
-    turns = list(standing.turns())
+    finish = [*(step for step, at in due if at <= now), *standing.finishing(paused=bool(paused))]
+    turns = [] if paused else list(standing.turns())
+    lifted, turn_ends = _undoing(running, execution, now) if paused and paused.undo else ([], None)
+    later = [at for at in (*(at for _, at in due), deadline, turn_ends) if at and at > now]
     return Decision(
         commands=(
-            *(Finish(step=step) for step in dict.fromkeys(finish)),
+            *(Lift(step=step) for step in lifted),
+            *(Finish(step=step) for step in dict.fromkeys(finish) if step not in lifted),
             *(Begin(step=turn) for turn in turns if not isinstance(turn, Skip)),
             *(turn for turn in turns if isinstance(turn, Skip)),
         ),
-        wake_at=min([*later, *([deadline] if deadline else [])], default=None),
+        wake_at=min(later, default=None),
         watching=standing.watching(),
     )
 
 
-def _ending(running: list[PlannedStep], execution: Execution, now: datetime) -> Decision:
-    """Undo the newest fault first, one after the other; everything else ends at once.
+def _deadline(plan: Plan, execution: Execution, now: datetime) -> datetime | None:
+    """Return when the time of the whole scenario is up; None while that is not known."""
+    if execution.started_at is None or execution.pause is not None:
+        return None
+    return execution.started_at + plan.timeout + execution.paused_for(now)
 
-    An undo that gets nowhere in ``UNDO_TURN`` has the older ones undone beside it: what it waits
-    for may be what they have taken away.
-    """
-    others = [step for step in running if step.fault is None]
-    ledger = list(execution.faults)
-    faults = [step for step in running if step.fault is not None]
-    faults.sort(key=lambda step: _age(step, ledger), reverse=True)
-    assert execution.changed_at is not None, "what is to end has begun"
-    turn_ends = execution.changed_at + UNDO_TURN
-    due = faults if now >= turn_ends else faults[:1]
+
+def _ending(running: list[PlannedStep], execution: Execution, now: datetime) -> Decision:
+    """Undo the newest fault first, one after the other; everything else ends at once."""
     if not running:
         return Decision(commands=(Conclude(),))
+    others = [step.id for step in running if step.fault is None]
+    due, turn_ends = _undoing(running, execution, now)
     return Decision(
-        commands=tuple(Cancel(step=step.id) for step in (*others, *due)),
-        wake_at=turn_ends if len(due) < len(faults) else None,
+        commands=tuple(Cancel(step=step) for step in (*others, *due)), wake_at=turn_ends
     )
 
 
-def _age(step: PlannedStep, ledger: list[StepId]) -> int:
+def _undoing(
+    running: list[PlannedStep], execution: Execution, now: datetime
+) -> tuple[list[StepId], datetime | None]:
+    """Return the faults that are to be undone by now, and when the next older ones are.
+
+    The newest comes first. An undo that gets nowhere in ``UNDO_TURN`` has the older ones undone
+    beside it: what it waits for may be what they have taken away.
+    """
+    ledger = list(execution.faults)
+    faults = [step.id for step in running if step.fault is not None]
+    faults.sort(key=lambda step: _age(step, ledger), reverse=True)
+    gone = [step for step in faults if _is_gone(execution.faults.get(step))]
+    left = [step for step in faults if step not in gone]
+    assert execution.changed_at is not None, "what runs has begun"
+    turn_ends = execution.changed_at + UNDO_TURN
+    due = left if now >= turn_ends else left[:1]
+    return [*gone, *due], turn_ends if len(due) < len(left) else None
+
+
+def _is_gone(fault: FaultState | None) -> bool:
+    """Tell whether a fault was undone; its step may go on, to try it once more."""
+    return fault is not None and fault.status is FaultStatus.REVERTED
+
+
+def _age(step: StepId, ledger: list[StepId]) -> int:
     """Return a fault's place in the ledger; one that is not armed is newer than all that are."""
-    return ledger.index(step.id) if step.id in ledger else len(ledger)
+    return ledger.index(step) if step in ledger else len(ledger)
 
 
 def _ends_at(step: PlannedStep, execution: Execution) -> datetime | None:

@@ -27,6 +27,10 @@ STOPPED_BEFORE: Final = "stopped.before"
 """Why a step was skipped: it is part of what was stopped before its turn came, such as a later
 stage of a ramp. Those that need it go on."""
 
+LIFTED: Final = "pause.lifted"
+"""Why a fault's step was cancelled: a pause undid the fault before its time. Those that need it
+go on once the pause is over."""
+
 _SHUT: Final = frozenset({GATE_SHUT, NEEDS_SKIPPED})
 
 
@@ -97,11 +101,12 @@ class Standing:
             elif self._is_due(step):
                 yield step.id
 
-    def finishing(self) -> list[StepId]:
+    def finishing(self, *, paused: bool = False) -> list[StepId]:
         """Return the steps that end because they are told to.
 
         They are what a running stop names, and what has no end of its own once nothing else can
-        go on: then those that others wait for end, and all of them if nobody waits.
+        go on: then those that others wait for end, and all of them if nobody waits. While it is
+        paused the latter are held on.
         """
         named = [
             target
@@ -110,7 +115,8 @@ class Standing:
             for target in step.stop.steps
             if self.is_running(target)
         ]
-        return list(dict.fromkeys([*named, *self._endless_to_end()]))
+        endless = [] if paused else self._endless_to_end()
+        return list(dict.fromkeys([*named, *endless]))
 
     def _endless_to_end(self) -> list[StepId]:
         running = [step for step in self._main() if self.is_running(step.id)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import count
+from typing import Final, TypeAlias
 
 import anyio
 
@@ -19,11 +21,15 @@ from test_coordination.application.ports import (
     LogConflictError,
 )
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import Entry, Event
-from test_coordination.domain.execution import Execution
+from test_coordination.domain.events import AbortRequested, Entry, Event, ExecutionPaused
+from test_coordination.domain.execution import Execution, IllegalTransitionError
 
 _PATIENCE_LOST: Final = timedelta(seconds=2)
 """How long later events wait: who waited in vain once has faults to undo, and hurries."""
+
+
+Wished: TypeAlias = AbortRequested | ExecutionPaused
+"""What is heeded before it is durable: it only ends what was begun, or keeps from beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,9 @@ class _Page:
 class Recorder:
     """Appends events one call after the other, each on top of the last.
 
-    ``state`` is the execution as it stands after everything that is known to be durable. What
+    ``state`` is the execution as it stands after everything that is known to be durable, and
+    ``wanted`` is the one to decide by: with what somebody wishes, it stands as if all were
+    durable that is being recorded, so that a store that is slow or away delays no undo. What
     ``vault`` knows to be secret is written nowhere.
     """
 
@@ -59,6 +67,10 @@ class Recorder:
         vault: Vault | None = None,
     ) -> None:
         self.state = state
+        self.wanted = state
+        self._wishes: list[tuple[Wished, datetime]] = []
+        self._pages = count()
+        self._under_way: dict[int, tuple[Sequence[Event], datetime]] = {}
         self._vault = vault
         self._stores = stores
         self._record = record
@@ -81,9 +93,26 @@ class Recorder:
         """
         if self._vault is not None:
             events = tuple(map(self._vault.conceal_event, events))
-        with anyio.CancelScope(shield=True):
-            async with self._turn:
-                await self._write(events)
+        page = next(self._pages)
+        self._under_way[page] = events, self._stores.clock.now()
+        if self._is_hurried:
+            self._look()
+        try:
+            with anyio.CancelScope(shield=True):
+                async with self._turn:
+                    await self._write(events)
+        finally:
+            del self._under_way[page]
+            if self._is_hurried:
+                self._look()
+
+    def wish(self, event: Wished) -> None:
+        """Make ``event`` part of what is ``wanted``, at once; whoever calls records it as well.
+
+        What cannot follow, as the execution has ended, is not heeded.
+        """
+        self._wishes.append((event, self._stores.clock.now()))
+        self._look()
 
     def tell(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` each time that the state has changed."""
@@ -91,10 +120,37 @@ class Recorder:
 
     async def change(self, seen: Execution, *, limit: timedelta | None) -> None:
         """Return when the state is another than ``seen``, or ``limit`` has passed."""
+        await self._until(lambda: self.state is not seen, limit)
+
+    async def news(self, seen: Execution, *, limit: timedelta | None) -> None:
+        """Return when what is wanted is another than ``seen``, or ``limit`` has passed."""
+        await self._until(lambda: self.wanted is not seen, limit)
+
+    async def resumed(self) -> None:
+        """Return when nobody wants the execution to be paused; at once if nobody does."""
+        while self.wanted.pause is not None:
+            await self._changed.wait()
+
+    async def _until(self, is_so: Callable[[], bool], limit: timedelta | None) -> None:
         seconds = None if limit is None else max(0.0, limit.total_seconds())
         with anyio.move_on_after(seconds):
-            while self.state is seen:
+            while not is_so():
                 await self._changed.wait()
+
+    @property
+    def _is_hurried(self) -> bool:
+        return bool(self._wishes) or self.state.abort is not None or self.state.pause is not None
+
+    def _look(self) -> None:
+        """Find out what is wanted, and wake whoever waits for it."""
+        wanted = self.state
+        if self._is_hurried:
+            wanted = _expected(wanted, self._under_way.values())
+            for wish, at in self._wishes:
+                wanted = _expected(wanted, [([wish], at)])
+        self.wanted = wanted
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
 
     async def _write(self, events: Sequence[Event]) -> None:
         now, page, again = self._stores.clock.now(), None, False
@@ -143,8 +199,10 @@ class Recorder:
 
     def _accept(self, page: _Page) -> None:
         self.state, self._doubt = page.after, None
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        if self._wishes:
+            written = {type(entry.event) for entry in page.entries}
+            self._wishes = [wish for wish in self._wishes if type(wish[0]) not in written]
+        self._look()
         for listener in self._listeners:
             listener()
         self._stores.live.publish(self._record, page.after, page.entries)
@@ -156,6 +214,17 @@ class Recorder:
             after = after.apply(entry)
             entries.append(entry)
         return _Page(entries=tuple(entries), after=after)
+
+
+def _expected(state: Execution, pages: Iterable[tuple[Sequence[Event], datetime]]) -> Execution:
+    """Return ``state`` with what is not durable yet; its position stays that of what is."""
+    position = state.position
+    for events, at in pages:
+        # One that cannot follow is not written either, and whoever records it is told.
+        with suppress(IllegalTransitionError):
+            for event in events:
+                state = state.apply(Entry(position=state.position + 1, at=at, event=event))
+    return state if state.position == position else replace(state, position=position)
 
 
 def _traits(entries: Sequence[Entry]) -> list[tuple[int, datetime, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -19,6 +20,7 @@ from test_coordination.application.engine.decide import (
     Command,
     Conclude,
     Finish,
+    Lift,
     Stop,
     decide,
 )
@@ -27,7 +29,7 @@ from test_coordination.application.engine.sampler import SampleWriter, sample
 from test_coordination.application.engine.steps import Hands, Performance
 from test_coordination.application.engine.verdict import conclusion, remedy
 from test_coordination.application.ports import LiveView
-from test_coordination.domain.events import AbortRequested, Noted, Outcome, StepEnded
+from test_coordination.domain.events import AbortRequested, Event, Noted, Outcome, StepEnded
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.plan import Plan, Stage
@@ -47,6 +49,10 @@ class Runner:
         self._recorder = hands.recorder
         self._under_way: dict[StepId, Performance] = {}
         self._watches: list[Watch | Tripwire] | None = None
+        self._closed: anyio.Event | None = None
+        self._skipped: set[StepId] = set()
+        self._stopped = False
+        self._still: dict[StepId, float] = {}
         self._failure: Exception | None = None
         self._told = False
 
@@ -65,13 +71,13 @@ class Runner:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._guarded, group, writer.run)
+                group.start_soon(self._guarded, group, hold.until_lost)
                 self._start_probes(group, writer)
                 await self._guarded(group, lambda: self._loop(group))
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await writer.flush()
-                group.start_soon(self._guarded, group, hold.until_lost)
         if self._failure is not None:
             raise self._failure
         await self._tell_loss(writer)
@@ -95,15 +101,17 @@ class Runner:
             group.cancel_scope.cancel()
 
     async def _loop(self, group: TaskGroup) -> None:
-        while (state := self._recorder.state).status is not Status.FINISHED:
+        # While a fault may be in force nothing here waits for the log: it may be slow, or away.
+        while (state := self._recorder.wanted).status is not Status.FINISHED:
             now = self._hands.bench.clock.now()
             decision = decide(self._plan, state, now)
+            self._stand_still(on=state.pause is not None)
             for command in decision.commands:
                 await self._carry_out(command, group)
-            await self._watch(group, on=decision.watching)
-            await self._tell_trouble()
+            self._watch(group, on=decision.watching)
+            self._tell_trouble(group)
             limit = decision.wake_at - now if decision.wake_at else None
-            await self._recorder.change(state, limit=limit)
+            await self._recorder.news(state, limit=limit)
 
     async def _carry_out(self, command: Command, group: TaskGroup) -> None:
         match command:
@@ -112,16 +120,21 @@ class Runner:
             case Finish(step=step):
                 self._under_way[step].over.set()
             case Cancel(step=step):
-                self._under_way[step].scope.cancel()
+                self._under_way[step].cancel()
                 self._hold_back()
+            case Lift(step=step):
+                self._under_way[step].cancel()
             case Stop(reason=reason):
-                await self._recorder.record(AbortRequested(reason=reason, by=GUARD))
+                self._stop(reason, group)
             case Skip(step=step, reason=reason, code=code):
                 skipped = StepEnded(step=step, outcome=Outcome.SKIPPED, error=reason, code=code)
-                await self._recorder.record(skipped)
+                if step not in self._skipped:
+                    self._skipped.add(step)
+                    self._note(skipped, group)
             case Conclude():
-                # A step that was begun and is not in the log would write to it after its end.
-                if not self._hold_back():
+                # A step that was begun and is not in the log would write to it after its end, and
+                # what is not durable yet has a say in how it ends.
+                if not self._hold_back() and self._recorder.wanted is self._recorder.state:
                     await self._conclude(group)
             case _:
                 assert_never(command)
@@ -132,8 +145,10 @@ class Runner:
         What the watches find while they end may be another reason to stop: it is decided anew.
         """
         state = self._recorder.state
-        await self._end_watch()
-        if self._recorder.state is not state:
+        self._end_watch(group)
+        if self._closed is not None:
+            await self._closed.wait()
+        if self._recorder.wanted is not state:
             return
         left = remedy(self._plan, state)
         if left is not None:
@@ -159,10 +174,35 @@ class Runner:
             if step not in known and begun.step.stage is not Stage.FAILURE
         ]
         for performance in early:
-            performance.scope.cancel()
+            performance.cancel()
         return bool(early)
 
-    async def _watch(self, group: TaskGroup, *, on: bool) -> None:
+    def _stop(self, reason: str, group: TaskGroup) -> None:
+        """Have the execution stopped, at once, and put on record why."""
+        wish = AbortRequested(reason=reason, by=GUARD)
+
+        async def stop() -> None:
+            self._recorder.wish(wish)
+            await self._recorder.record(wish)
+
+        if not self._stopped:
+            self._stopped = True
+            group.start_soon(self._guarded, group, stop)
+
+    def _stand_still(self, *, on: bool) -> None:
+        """Let no timeout of a step run while the execution is paused."""
+        now = anyio.current_time()
+        if on:
+            for step, begun in self._under_way.items():
+                if step not in self._still and begun.limit.deadline < math.inf:
+                    self._still[step] = begun.limit.deadline - now
+                    begun.limit.deadline = math.inf
+        else:
+            for step, left_s in self._still.items():
+                self._under_way[step].limit.deadline = now + left_s
+            self._still.clear()
+
+    def _watch(self, group: TaskGroup, *, on: bool) -> None:
         """Watch the steady state, and what would stop it, from the first step to the last."""
         if on and self._watches is None:
             bench = self._hands.bench
@@ -174,20 +214,31 @@ class Runner:
             for watch in steady:
                 group.start_soon(self._guarded, group, watch.tell)
         elif not on:
-            await self._end_watch()
+            self._end_watch(group)
 
-    async def _end_watch(self) -> None:
-        watches = self._watches or []
-        if watches:
-            self._watches = []
-        for watch in watches:
-            await watch.conclude()
+    def _end_watch(self, group: TaskGroup) -> None:
+        """End what watches; `_closed` tells when all that it found is on record."""
+        if not self._watches:
+            return
+        watches, self._watches = self._watches, []
+        closed = self._closed = anyio.Event()
 
-    async def _tell_trouble(self) -> None:
+        async def close() -> None:
+            for watch in watches:
+                await watch.conclude()
+            closed.set()
+
+        group.start_soon(self._guarded, group, close)
+
+    def _tell_trouble(self, group: TaskGroup) -> None:
         trouble = self._live.trouble()
         if trouble and not self._told:
             self._told = True
-            await self._recorder.record(Noted(text=trouble))
+            self._note(Noted(text=trouble), group)
+
+    def _note(self, event: Event, group: TaskGroup) -> None:
+        """Record ``event`` without waiting for it."""
+        group.start_soon(self._guarded, group, partial(self._recorder.record, event))
 
     async def _tell_loss(self, writer: SampleWriter) -> None:
         """Note how many samples nobody will find; without a store that is not known either."""

@@ -25,11 +25,11 @@ from test_coordination.application.engine.conditions import (
 from test_coordination.application.engine.lease import Hold
 from test_coordination.application.engine.ledger import Charge, ResidueError, held
 from test_coordination.application.engine.patience import patiently
-from test_coordination.application.engine.readiness import IF_FALSE
+from test_coordination.application.engine.readiness import IF_FALSE, LIFTED
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.sampler import Probing
 from test_coordination.application.engine.vault import Vault
-from test_coordination.application.engine.verdict import PHASES
+from test_coordination.application.engine.verdict import PHASES, stop_reason
 from test_coordination.application.ports import Evidence
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
@@ -64,7 +64,7 @@ from test_coordination.domain.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """What a step needs to be done."""
+    """What a step needs to be done, and the right to do it."""
 
     hold: Hold
     plan: Plan
@@ -95,13 +95,20 @@ class Hands:
 class Performance:
     """One step under way: it can be told that its time is over, or be cancelled.
 
-    A fault is undone in both cases, before the step is recorded as ended.
+    A fault is undone in both cases, before the step is recorded as ended. While the execution is
+    paused it is not begun. ``limit`` ends when its timeout has passed, from when it has begun on.
     """
 
     step: PlannedStep
     hands: Hands
     over: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    limit: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def cancel(self) -> None:
+        """End the step before its time; one whose own time is up already ends by that."""
+        if not self.limit.cancel_called:
+            self.scope.cancel()
 
     async def run(self) -> None:
         """Do the step; whatever goes wrong in it is recorded as its end.
@@ -120,11 +127,26 @@ class Performance:
             unwanted = await self._bordered(self._asked)
             if unwanted is not None:
                 return unwanted
+            await self._held_back()
             await self.hands.recorder.record(StepStarted(step=step))
+            # It may have been paused while its start was recorded.
+            await self._held_back()
             ended = await self._bordered(self._done)
             assert ended is not None, "what is done has an end"
             return ended
-        return StepEnded(step=step, outcome=Outcome.CANCELLED, error="the execution was stopped")
+        return self._cancelled()
+
+    async def _held_back(self) -> None:
+        """Wait while the execution is paused; that keeps nothing from what ends it."""
+        if self.step.stage is not Stage.FAILURE:
+            await self.hands.recorder.resumed()
+
+    def _cancelled(self) -> StepEnded:
+        wanted, step = self.hands.recorder.wanted, self.step
+        why, code = "the execution was stopped", ""
+        if step.fault and wanted.pause and not stop_reason(self.hands.plan, wanted):
+            why, code = "a pause undid its fault before its time", LIFTED
+        return StepEnded(step=step.id, outcome=Outcome.CANCELLED, error=why, code=code)
 
     async def _bordered(self, act: Callable[[], Awaitable[StepEnded | None]]) -> StepEnded | None:
         """Return what ``act`` returns; what goes wrong in it is the failure of the step."""
@@ -149,10 +171,11 @@ class Performance:
         return self._skipped("its condition is false", IF_FALSE)
 
     async def _done(self) -> StepEnded:
-        with anyio.move_on_after(self.step.timeout.total_seconds()) as limit:
+        self.limit.deadline = anyio.current_time() + self.step.timeout.total_seconds()
+        with self.limit:
             await anyio.lowlevel.checkpoint_if_cancelled()
             return StepEnded(step=self.step.id, outcome=Outcome.DONE, facts=await self._work())
-        assert limit.cancelled_caught, "nothing else leaves the block without an end"
+        assert self.limit.cancelled_caught, "nothing else leaves the block without an end"
         said = format_duration(self.step.timeout)
         return self._failed(f"it was not done within its timeout of {said}", "step.timeout")
 
@@ -238,6 +261,7 @@ class Performance:
             work=work,
             topology=hands.topology,
             vault=hands.vault,
+            hold=hands.hold,
         )
         async with held(charge, hands.recorder.record):
             await self.over.wait()
@@ -252,11 +276,11 @@ class Performance:
 
         async def run() -> Facts:
             parameters = self.hands.vault.reveal(work.parameters)
+            await self.hands.hold.sure()
             return await action.run(self.hands.topology, parameters)
 
         async def turn() -> Facts:
             return await self._tried(run)
-            hold=hands.hold,
 
         if work.every is not None or work.times != 1:
             return await repeated(
@@ -271,7 +295,6 @@ class Performance:
             async def cut() -> None:
                 await self.over.wait()
                 scope.cancel()
-            await self.hands.hold.sure()
 
             return await accompanied(turn, cut)
         return {"stopped": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from test_coordination.application.engine.readiness import GATE_SHUT
+from test_coordination.application.engine.readiness import GATE_SHUT, LIFTED
 from test_coordination.domain.events import (
     CheckJudged,
     Event,
@@ -84,6 +84,10 @@ def judge(plan: Plan, execution: Execution) -> tuple[Verdict, str]:
     validations = (*execution.validations, *_missed(plan, execution))
     verdict = worst((validation.finding, validation.severity) for validation in validations)
     because = _because(validations, verdict)
+    lifted = [repr(step.id) for step, state in _ended(plan, execution) if state.code == LIFTED]
+    if verdict is Verdict.HELD and lifted:
+        cut = f"a pause undid the fault of {', '.join(lifted[:_NAMED_MAX])} before its time"
+        return Verdict.INCONCLUSIVE, f"{because}, but {cut}"
     return verdict, because + (_silent(plan, execution) if verdict is Verdict.HELD else "")
 
 
