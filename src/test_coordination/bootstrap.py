@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,6 +51,31 @@ from test_coordination.kinds import catalogue
 from test_coordination.settings import Settings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Servers:
+    pool: Pool
+    url: str
+    redis_url: str | None
+
+
+@asynccontextmanager
+async def _open_servers(settings: Settings) -> AsyncGenerator[_Servers]:
+    async with AsyncExitStack() as stack:
+        postgres_url, redis_url = settings.postgres_url, settings.redis_url
+        if postgres_url is None:
+            urls = await stack.enter_async_context(embedded_servers(settings.home / "servers"))
+            postgres_url, redis_url = urls.postgres, redis_url or urls.redis
+        url = postgres_url
+
+        async def opened() -> Pool:
+            await migrate(url)
+            return await stack.enter_async_context(open_pool(url))
+
+        # Who shares servers whose owner ends just now has them back in a moment.
+        waits = patiently(opened, doing="opening it") if settings.embedded else opened()
+        yield _Servers(pool=await waits, url=url, redis_url=redis_url)
+
+
 @asynccontextmanager
 async def open_world(
     settings: Settings,
@@ -68,19 +94,8 @@ async def open_world(
         CoordinationError: the servers do not start, or the schema cannot be brought up to date.
     """
     async with AsyncExitStack() as stack:
-        postgres_url, redis_url = settings.postgres_url, settings.redis_url
-        if postgres_url is None:
-            urls = await stack.enter_async_context(embedded_servers(settings.home / "servers"))
-            postgres_url, redis_url = urls.postgres, redis_url or urls.redis
-        url = postgres_url
-
-        async def opened() -> Pool:
-            await migrate(url)
-            return await stack.enter_async_context(open_pool(url))
-
-        # Who shares servers whose owner ends just now has them back in a moment.
-        waits = patiently(opened, doing="opening it") if settings.embedded else opened()
-        pool = await waits
+        servers = await stack.enter_async_context(_open_servers(settings))
+        pool, url, redis_url = servers.pool, servers.url, servers.redis_url
         clock = SystemClock()
         log = await stack.enter_async_context(open_execution_log(pool))
         workers = await stack.enter_async_context(open_workers(pool, url))

@@ -143,8 +143,12 @@ class OneConnection(_OurDriver):
         return await self._lent.execute(query, *_suited(query, args))
 
     async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
-        """Refuse: on what is borrowed nobody can listen."""
-        raise NotImplementedError
+        """Have ``callback`` called with what is sent to ``channel``, as long as it is open."""
+
+        def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+            callback(str(payload))
+
+        await self._lent.add_listener(channel, heard)
 
 
 class PatientPool(_OurDriver):
@@ -189,16 +193,16 @@ class PatientPool(_OurDriver):
             try:
                 async with connect(self._url, statement_s_max=COMMAND_S_MAX) as lent:
                     with translated("listening for executions"):
-                        await lent.add_listener(SETTINGS.channel, self._heard)
+                        await OneConnection(lent).add_listener(SETTINGS.channel, self._heard)
                         while True:
                             await lent.execute("")
                             await anyio.sleep(LOOK_S)
             except StoreUnavailableError:
                 await anyio.sleep(RETRY_S)
 
-    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+    def _heard(self, payload: str | bytes | bytearray) -> None:
         for callback in self._callbacks:
-            callback(str(payload))
+            callback(payload)
 
 
 def _suited(query: str, args: Sequence[object]) -> list[object]:
