@@ -122,19 +122,53 @@ async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
     armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=sealed)
     await record(armed)
     injection = _Injection(charge=charge, receipt=receipt)
-    try:
-        await injection.carry_out(record)
-        yield
-    finally:
-        undoing = Undoing(
-            fault=charge.fault,
-            armed=armed,
-            receipt=lambda: receipt,
-            hold=charge.hold,
-            late=injection.late,
-        )
-        with anyio.CancelScope(shield=True):
-            await undo(undoing, record)
+    async with _aside(record) as tell:
+        try:
+            await injection.carry_out(tell)
+            yield
+        finally:
+            undoing = Undoing(
+                fault=charge.fault,
+                armed=armed,
+                receipt=lambda: receipt,
+                hold=charge.hold,
+                late=injection.late,
+            )
+            with anyio.CancelScope(shield=True):
+                await undo(undoing, record)
+
+
+@asynccontextmanager
+async def _aside(record: Record) -> AsyncGenerator[Record]:
+    """Lend a way to record that whoever is cancelled need not wait for; it is done by the end.
+
+    A fault that bites is undone at once when somebody wants that, however long the log takes to
+    hear that it bit.
+    """
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def tell(event: Event) -> None:
+            told = anyio.Event()
+
+            async def write() -> None:
+                try:
+                    await record(event)
+                except Exception as error:  # noqa: BLE001  raised by whoever waits, and by the undo
+                    failures.append(error)
+                told.set()
+
+            group.start_soon(write)
+            await told.wait()
+            if failures:
+                raise failures[0]
+
+        try:
+            yield tell
+        except Exception as error:  # noqa: BLE001  raised below: a task group would wrap it
+            failures.insert(0, error)
+    if failures:
+        raise failures[0]
 
 
 @dataclass(slots=True, kw_only=True)
