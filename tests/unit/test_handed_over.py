@@ -102,13 +102,13 @@ def test_what_was_never_begun_cannot_be_carried_on(event: Event) -> None:
         after(event)
 
 
-def test_a_fault_knows_in_which_try_it_was_armed_and_a_step_when_the_next_one_begins() -> None:
+def test_a_fault_knows_in_which_try_it_was_armed_and_a_step_when_the_last_one_failed() -> None:
     retried = StepRetried(step=A, attempt=1, error="no", code="c", delay=timedelta(seconds=5))
     before = after(STARTED, StepStarted(step=A), armed(A), reverted(A), retried)
     then = after(STARTED, StepStarted(step=A), armed(A), reverted(A), retried, armed(A))
 
     assert (before.faults[A].attempt, before.steps[A].attempts) == (1, 2)
-    assert before.steps[A].again_at == at(10)
+    assert before.steps[A].retried_at == at(5)
     assert (then.faults[A].attempt, then.steps[A].attempts) == (2, 2)
 
 

@@ -70,8 +70,8 @@ class FaultStatus(StrEnum):
 class StepState:
     """What became of a step that was begun, or that was skipped.
 
-    ``attempts`` counts the tries, the one under way included, which began at ``again_at`` or later
-    if it is not the first.
+    ``attempts`` counts the tries, the one under way included; the one before it failed at
+    ``retried_at``.
     """
 
     started_at: datetime
@@ -81,7 +81,7 @@ class StepState:
     code: str = ""
     facts: Facts = field(default_factory=dict)
     attempts: int = 1
-    again_at: datetime | None = None
+    retried_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,9 +289,9 @@ class Execution:
         match entry.event:
             case StepStarted(step=step) if step not in self.steps:
                 state = StepState(started_at=entry.at)
-            case StepRetried(step=step, attempt=attempt, delay=delay) if self._is_running(step):
-                again_at = entry.at + delay
-                state = replace(self.steps[step], attempts=attempt + 1, again_at=again_at)
+            case StepRetried(step=step, attempt=attempt) if self._is_running(step):
+                begun = self.steps[step]
+                state = replace(begun, attempts=attempt + 1, retried_at=entry.at)
             case StepEnded(step=step) as ended:
                 begun = self.steps.get(step, StepState(started_at=entry.at))
                 if begun.outcome is not None:
