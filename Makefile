@@ -32,6 +32,11 @@ fuzz: ## feed the readers what reaches new code: make fuzz SECONDS=600
 	$(PYTHON) -m pip install --quiet --require-hashes --no-deps --requirement requirements/fuzz.txt
 	PYTHONPATH=tests:src:examples $(PYTHON) tests/support/fuzz_run.py $(SECONDS)
 
+SEEDS := 1000000
+SIMULATION := PYTHONHASHSEED=0 PYTHONPATH=tests:src:examples $(PYTHON) tests/simulation/run.py
+simulate: ## tell stories of the engine in trouble: make simulate SEEDS=1000000, or one: SEED=4711
+	@$(SIMULATION) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --processes $$(nproc))
+
 generated: ## write the files that are made from the code: schemas and references
 	$(PYTHON) scripts/generate.py
 
@@ -41,4 +46,4 @@ messages: ## write what is told of the bad files, to be read before it is commit
 benchmarks: ## print every benchmark's table
 	for each in benchmarks/*.py; do echo "== $$each"; $(PYTHON) "$$each" || exit 1; done
 
-.PHONY: help check quick format demo requirements fuzz generated messages benchmarks
+.PHONY: help check quick format demo requirements fuzz simulate generated messages benchmarks

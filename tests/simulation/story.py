@@ -1,0 +1,206 @@
+"""One story from one seed: who works where, what goes wrong and when, and how it ends."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Final
+
+from simulation.library import STORIES, Shop
+from simulation.loop import STEP_S, Process, SimulatedLoop
+from simulation.network import WORLD, Server, at_once
+from simulation.trouble import TROUBLES
+from simulation.truth import Truth
+from simulation.worker import Backend, SimulatedWorker
+from test_coordination.application.coordinator import Coordinator
+from test_coordination.application.definitions import StoredScenario
+
+PATIENCE_S: Final = 240.0
+"""How long everything may take to end after the last disturbance: a scenario's timeout, the
+patience with a store, and the limit of an undo, one after the other."""
+
+CLOSING_S: Final = 120.0
+"""How long a worker may take to end once it is told to."""
+
+_SHOP: Final = Shop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a story ended; the same seed gives the same ``trace``."""
+
+    seed: int
+    violations: tuple[str, ...]
+    trace: str
+    seconds: float
+    steps: int
+    counts: Counter[str]
+    lines: tuple[str, ...] = ()
+
+
+def tell(seed: int, *, telling: bool = False) -> Ending:
+    """Return how the story of ``seed`` ends; with ``telling`` it is told line by line."""
+    story = Story(seed, telling=telling)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with story.loop.installed():
+            return story.play()
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class Story:
+    """A story while it is told."""
+
+    def __init__(self, seed: int, *, telling: bool = False) -> None:
+        self.seed = seed
+        self.chance = Random(f"story {seed}")
+        self.loop = SimulatedLoop(Random(f"loop {seed}"))
+        self.truth = Truth(self.loop, telling=telling, fences_effects=True)
+        server = Server("the store", self.loop, Random(f"store {seed}"))
+        self.backend = Backend(
+            self.loop, self.truth, server, _SHOP, chance=Random(f"system {seed}")
+        )
+        self.fleet: list[SimulatedWorker] = []
+        self.machines = ["m1", "m2"][: self.chance.randint(1, 2)]
+        self.quiet_s = self.chance.choice([4.0, 7.0, 12.0])
+        self.healed = False
+        self._scenarios: list[StoredScenario] = []
+
+    # From the beginning to the end.
+
+    def play(self) -> Ending:
+        """Tell all of it, and return how it ended."""
+        self._prepare()
+        self.loop.run(until_s=self.quiet_s)
+        self._heal()
+        limit_s = self.loop.now_s + PATIENCE_S
+        while not self.loop.halted and self.loop.now_s < limit_s and not self._all_done():
+            self.loop.run(until_s=self.loop.now_s + 1)
+            self._tidy()
+        for word in self.truth.unsettled():
+            self.truth.violated(f"{word} after {PATIENCE_S:g} s of fair weather")
+        self._close()
+        self._judge()
+        truth, loop = self.truth, self.loop
+        return Ending(
+            seed=self.seed,
+            violations=tuple(truth.violations),
+            trace=f"{loop.digest:012x}{truth.digest:08x}",
+            seconds=loop.now_s,
+            steps=loop.steps,
+            counts=Counter(truth.counts),
+            lines=tuple(truth.lines),
+        )
+
+    def _prepare(self) -> None:
+        chance = self.chance
+        for _ in range(chance.choice([1, 2, 2, 3])):
+            self.hire()
+        for _ in range(chance.choice([1, 2, 3, 4])):
+            self.at(chance.uniform(0.1, self.quiet_s / 2), self._run)
+        mix = chance.sample(TROUBLES, chance.randint(2, 6))
+        for _ in range(chance.choice([0, 2, 3, 4, 6, 8])):
+            self.at(chance.uniform(0.0, self.quiet_s), partial(chance.choice(mix), self))
+
+    def _run(self) -> None:
+        """Have somebody run a scenario."""
+        worker = self.someone()
+        if worker is None:
+            return
+        scenario = self._scenario()
+        seed = self.chance.randrange(1000)
+
+        async def run(coordinator: Coordinator) -> None:
+            begun = await coordinator.execute_scenario(scenario.id, requested_by="ann", seed=seed)
+            await coordinator.execution_result(begun)
+
+        worker.ask(f"run {scenario.name}", run)
+
+    def _scenario(self) -> StoredScenario:
+        while not (found := _SHOP.stored(self.chance.randrange(STORIES))):
+            continue
+        for each in found:
+            at_once(self.backend.scenarios.store(each))
+        return found[-1]
+
+    def _heal(self) -> None:
+        """End all that is wrong, so that everything has to end well."""
+        self.truth.tell("healed")
+        self.healed = True
+        self.backend.store.weather.clear()
+        self.backend.system.trouble.clear()
+        self.backend.system.unwell.clear()
+        for worker in self.fleet:
+            worker.line.cut = worker.reach.cut = False
+            worker.process.pace_s = STEP_S
+            worker.process.mark = 0
+            worker.thaw()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Do what an operator does: see that somebody is there, and undo what was left."""
+        if all(worker.gone for worker in self.fleet):
+            self.hire()
+        worker = self.someone()
+        if worker is not None and self.truth.residue:
+            worker.ask("undo", lambda coordinator: coordinator.undo_faults())
+
+    def _all_done(self) -> bool:
+        return self.truth.settled and all(worker.idle for worker in self.fleet)
+
+    def _close(self) -> None:
+        limit_s = self.loop.now_s + CLOSING_S
+        for worker in self.fleet:
+            worker.close()
+        while not self.loop.halted and self.loop.now_s < limit_s:
+            if all(worker.gone for worker in self.fleet):
+                break
+            self.loop.run(until_s=self.loop.now_s + 1)
+
+    def _judge(self) -> None:
+        for worker in self.fleet:
+            if not worker.gone:
+                self.truth.violated(f"{worker} has not ended {CLOSING_S:g} s after it was told to")
+            left = [] if worker.process.dead else worker.process.busy()
+            if left:
+                self.truth.violated(f"{worker} has ended, and left {left}")
+        for failure in self.loop.failures:
+            self.truth.violated(failure)
+        for receipt in self.backend.system.in_force:
+            self.truth.violated(f"{receipt} is in force at the end")
+
+    # What troubles are made of.
+
+    def at(self, second: float, act: Callable[[], object]) -> None:
+        """Do something at that second, outside of all processes."""
+        self.loop.call_at(second, act, context=WORLD)
+
+    def after(self, delay_s: float, act: Callable[[], object]) -> None:
+        """Do something so much later, unless all has been healed by then."""
+        self.at(self.loop.now_s + delay_s, lambda: None if self.healed else act())
+
+    def hire(self) -> SimulatedWorker:
+        """Begin a worker."""
+        process = Process(len(self.fleet) + 1)
+        worker = SimulatedWorker(
+            self.backend, process, machine=self.chance.choice(self.machines), fleet=self.fleet
+        )
+        self.truth.tell("hired", f"{worker} on {worker.machine}")
+        return worker
+
+    def someone(self) -> SimulatedWorker | None:
+        """Return a worker that can be asked for something, if there is one."""
+        up = [worker for worker in self.fleet if worker.up]
+        return self.chance.choice(up) if up else None
+
+    def anyone(self) -> SimulatedWorker | None:
+        """Return a worker whose process is there, if there is one."""
+        there = [worker for worker in self.fleet if not worker.gone]
+        return self.chance.choice(there) if there else None

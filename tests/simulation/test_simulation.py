@@ -1,0 +1,46 @@
+"""Whatever goes wrong, and whenever: each story ends well, and is the same when told again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STORIES = 400
+"""How many seeds each part of the test takes; `make simulate` takes as many as are wanted."""
+
+
+def run(*arguments: str, hashing: str = "0") -> subprocess.CompletedProcess[str]:
+    """Run the simulation in a process of its own, where sets of texts have a certain order."""
+    paths = os.pathsep.join(str(ROOT / each) for each in ("tests", "src", "examples"))
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": hashing}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tests/simulation/run.py"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_stories_of_all_kinds_end_well(part: int) -> None:
+    done = run("--first", str(part * STORIES), "--seeds", str(STORIES))
+
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{STORIES} stories" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_seed_tells_the_same_story_in_any_process() -> None:
+    seed = "23"
+    first, second = run("--seed", seed), run("--seed", seed, hashing="1")
+
+    assert first.stdout == second.stdout
+    assert "the same again" in first.stdout

@@ -1,0 +1,171 @@
+"""What can go wrong in a story: each does one thing, perhaps for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+from simulation.truth import Truth
+from simulation.worker import Backend, SimulatedWorker
+from test_coordination.application.coordinator import Coordinator
+
+
+class Scene(Protocol):
+    """What a trouble may ask for."""
+
+    chance: Random
+    backend: Backend
+    truth: Truth
+
+    def after(self, delay_s: float, act: Callable[[], object]) -> None: ...
+    def hire(self) -> SimulatedWorker: ...
+    def someone(self) -> SimulatedWorker | None: ...
+    def anyone(self) -> SimulatedWorker | None: ...
+
+
+Trouble = Callable[[Scene], None]
+
+
+def kill(scene: Scene) -> None:
+    """Kill a worker after some number of its steps, or now; mostly another one comes."""
+    worker, chance = scene.anyone(), scene.chance
+    if worker is None:
+        return
+
+    def die() -> None:
+        worker.kill()
+        if chance.random() < 0.7:
+            scene.after(chance.uniform(0.0, 3.0), scene.hire)
+
+    _between_awaits(scene, worker, die)
+
+
+def freeze(scene: Scene) -> None:
+    """Freeze a worker after some number of its steps, or now, for longer than a lease or not."""
+    worker = scene.anyone()
+    if worker is not None:
+        for_s = scene.chance.choice([0.3, 2.0, 5.0, 8.0, 14.0])
+        _between_awaits(scene, worker, lambda: worker.freeze(for_s))
+
+
+def _between_awaits(scene: Scene, worker: SimulatedWorker, act: Callable[[], None]) -> None:
+    process = worker.process
+    if scene.chance.random() < 0.2:
+        act()
+        return
+    process.mark = process.steps + int(10 ** scene.chance.uniform(0.0, 2.3))
+    process.marked = act
+
+
+def cut_off(scene: Scene) -> None:
+    """Cut a worker off from the store."""
+    if (worker := scene.anyone()) is not None:
+        scene.truth.tell("cut", f"{worker} from the store")
+        worker.line.cut = True
+        scene.after(scene.chance.choice([0.5, 3.0, 8.0]), worker.join)
+
+
+def cut_targets(scene: Scene) -> None:
+    """Cut a worker off from the targets."""
+    if (worker := scene.anyone()) is not None:
+        scene.truth.tell("cut", f"{worker} from the targets")
+        worker.reach.cut = True
+        scene.after(scene.chance.choice([0.5, 3.0, 8.0]), worker.join)
+
+
+def store_away(scene: Scene) -> None:
+    """Let the store be away for everybody."""
+    weather = scene.backend.store.weather
+    scene.truth.tell("weather", "away")
+    weather.away = True
+    scene.after(scene.chance.choice([0.2, 1.0, 6.0]), weather.clear)
+
+
+def store_slow(scene: Scene) -> None:
+    """Let every message to and from the store take its time."""
+    weather = scene.backend.store.weather
+    weather.slow_s = scene.chance.choice([0.05, 0.5, 2.0])
+    scene.truth.tell("weather", f"slow {weather.slow_s}")
+    scene.after(scene.chance.uniform(0.5, 6.0), weather.clear)
+
+
+def store_lossy(scene: Scene) -> None:
+    """Let messages to and from the store be lost, and some arrive twice."""
+    weather, chance = scene.backend.store.weather, scene.chance
+    weather.lost, weather.mute, weather.doubled = (chance.choice([0.0, 0.1, 0.4]) for _ in range(3))
+    scene.truth.tell("weather", f"lost {weather.lost} mute {weather.mute} twice {weather.doubled}")
+    scene.after(chance.uniform(0.5, 6.0), weather.clear)
+
+
+def targets_fail(scene: Scene) -> None:
+    """Let what is asked of the targets fail, with or without effect, hang, or take long."""
+    trouble, chance = scene.backend.system.trouble, scene.chance
+    shares = [chance.choice([0.0, 0.0, 0.2, 0.6]) for _ in range(4)]
+    trouble.refused, trouble.broken, trouble.late, trouble.stuck = shares
+    scene.truth.tell("targets", str(shares))
+    scene.after(chance.uniform(0.5, 8.0), trouble.clear)
+
+
+def target_restarts(scene: Scene) -> None:
+    """Restart a service, which takes the faults away that it suffers from."""
+    service = scene.chance.choice(["shop", "bank", "till"])
+    scene.truth.tell("restart", service)
+    scene.backend.system.restart(service)
+
+
+def system_ill(scene: Scene) -> None:
+    """Let the system be ill by itself."""
+    now = scene.backend.loop.now_s
+    scene.backend.system.unwell.append((now, now + scene.chance.uniform(0.5, 6.0)))
+
+
+def clock_jumps(scene: Scene) -> None:
+    """Set what a worker takes for the time."""
+    if (worker := scene.anyone()) is not None:
+        worker.clock.off_s += scene.chance.choice([-5.0, -0.5, 0.5, 5.0])
+        scene.truth.tell("clock", f"{worker} is off by {worker.clock.off_s} s")
+
+
+def slow_worker(scene: Scene) -> None:
+    """Let each step of a worker take long, as on a machine that is too busy."""
+    if (worker := scene.anyone()) is not None:
+        worker.process.pace_s = scene.chance.choice([0.001, 0.01])
+        scene.truth.tell("pace", f"{worker} at {worker.process.pace_s}")
+
+
+def abort(scene: Scene) -> None:
+    """Ask for an execution to be stopped."""
+    worker, running = scene.someone(), scene.truth.running()
+    if worker is not None and running:
+        execution = scene.chance.choice(running)
+
+        async def stop(coordinator: Coordinator) -> None:
+            await coordinator.abort_execution(execution, reason="enough", by="ann")
+
+        worker.ask(f"stop {execution}", stop)
+
+
+def undo(scene: Scene) -> None:
+    """Ask for what was left in force to be undone."""
+    if (worker := scene.someone()) is not None:
+        worker.ask("undo", lambda coordinator: coordinator.undo_faults())
+
+
+def close(scene: Scene) -> None:
+    """Tell a worker to end; mostly another one comes."""
+    if (worker := scene.anyone()) is not None:
+        worker.close()
+        if scene.chance.random() < 0.7:
+            scene.after(scene.chance.uniform(0.0, 3.0), scene.hire)
+
+
+def come(scene: Scene) -> None:
+    """Let one more worker begin."""
+    scene.hire()
+
+
+TROUBLES: list[Trouble] = [
+    kill, kill, freeze, freeze, cut_off, cut_targets, store_away, store_slow, store_lossy,
+    targets_fail, target_restarts, system_ill, clock_jumps, slow_worker, abort, undo, close, come,
+]  # fmt: skip

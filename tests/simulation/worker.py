@@ -1,0 +1,240 @@
+"""A worker in a simulated process: the real coordinator on ports that lead through the network."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import InitVar, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import anyio
+from anyio.abc import TaskGroup
+
+from simulation.library import EXPRESSIONS, SECRETS, Shop, topology
+from simulation.loop import Process, SimulatedLoop
+from simulation.network import WORLD, Line, Remote, Server
+from simulation.ports import BlindWatch, Glimpse, KeptEvidence, Names, RemoteJobs, WallClock
+from simulation.targets import Reach, System, catalogue
+from simulation.truth import Truth, WitnessedLog
+from test_coordination.adapters.cron import CronCalendar
+from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
+from test_coordination.adapters.memory.events import MemoryEvents
+from test_coordination.adapters.memory.inbox import MemoryInbox
+from test_coordination.adapters.memory.queue import MemoryQueue
+from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.adapters.memory.schedules import MemoryTimetable
+from test_coordination.adapters.memory.workers import MemoryWorkers
+from test_coordination.application.coordinator import Coordinator
+from test_coordination.application.definitions import ScenarioStore
+from test_coordination.application.engine.recorder import Stores
+from test_coordination.application.fleet import Queue, Worker, Workers
+from test_coordination.application.lending import coordinating
+from test_coordination.application.ports import Evidence, ExecutionLog
+from test_coordination.application.timetable import Inbox, Timetable, Timing
+from test_coordination.application.world import World
+from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
+from test_coordination.domain.values import WorkerId
+
+
+@dataclass(slots=True)
+class Backend:
+    """The stores and the system, which all workers share."""
+
+    loop: SimulatedLoop
+    truth: Truth
+    store: Server
+    shop: Shop
+    chance: InitVar[Random]
+    names: Names = field(default_factory=Names)
+    scenarios: MemoryScenarioStore = field(default_factory=MemoryScenarioStore)
+    evidence: KeptEvidence = field(default_factory=KeptEvidence)
+    events: MemoryEvents = field(default_factory=MemoryEvents)
+    system: System = field(init=False)
+    log: WitnessedLog = field(init=False)
+    leases: MemoryWorkers = field(init=False)
+    jobs: MemoryJobs = field(init=False)
+    queue: MemoryQueue = field(init=False)
+    timetable: MemoryTimetable = field(init=False)
+    inbox: MemoryInbox = field(init=False)
+
+    def __post_init__(self, chance: Random) -> None:
+        clock = WallClock(self.loop)
+        self.system = System(self.loop, chance, self.truth, self.truth.in_force)
+        self.log = WitnessedLog(self.truth, self.store)
+        self.leases = MemoryWorkers(clock, self.log)
+        self.jobs = MemoryJobs(clock)
+        self.queue = MemoryQueue(clock, self.log, enqueue=self.jobs.enqueue)
+        self.timetable = MemoryTimetable(clock, self.log, self.names)
+        self.inbox = MemoryInbox(self.log, self.timetable)
+        self.store.after = self.log.watch
+
+
+@dataclass(slots=True)
+class Computer:
+    """A `Machine`, as far as one process sees it."""
+
+    name: str
+    process: Process
+    truth: Truth
+    fleet: Sequence[SimulatedWorker]
+
+    def uptime(self) -> timedelta:
+        return timedelta(seconds=self.truth.loop.now_s)
+
+    def present(self, worker: WorkerId) -> Worker:
+        self.truth.workers[self.process.number] = worker
+        return Worker(id=worker, host=self.name, pid=self.process.number, born="once")
+
+    def is_dead(self, worker: Worker) -> bool:
+        if worker.host != self.name:
+            return False
+        return any(each.process.number == worker.pid and each.gone for each in self.fleet)
+
+
+class SimulatedWorker:
+    """A process that lends a coordinator for as long as it lives."""
+
+    def __init__(
+        self, backend: Backend, process: Process, *, machine: str, fleet: list[SimulatedWorker]
+    ) -> None:
+        self.backend = backend
+        self.process = process
+        self.machine = machine
+        self.clock = WallClock(backend.loop)
+        self.line = Line(process, backend.store)
+        self.reach = Reach(process, backend.system)
+        self.coordinator: Coordinator | None = None
+        self.over = False
+        """Whether it has ended by itself."""
+        self._asking = 0
+        self._clients: TaskGroup | None = None
+        self._closing = asyncio.Event()
+        self._fleet = fleet
+        fleet.append(self)
+        backend.loop.spawn(process, self._main())
+
+    def __str__(self) -> str:
+        return f"worker {self.process.number}"
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nobody in this process waits for an answer of its coordinator."""
+        return self.gone or not self._asking
+
+    @property
+    def gone(self) -> bool:
+        return self.over or self.process.dead
+
+    @property
+    def up(self) -> bool:
+        """Tell whether work can be given to it."""
+        return self._clients is not None and not self.gone and not self._closing.is_set()
+
+    def world(self) -> World:
+        backend, line = self.backend, self.line
+        jobs = cast("MemoryJobs", RemoteJobs(line, backend.jobs))
+        return World(
+            stores=Stores(
+                log=cast("ExecutionLog", Remote(line, backend.log)),
+                live=Glimpse(),
+                clock=self.clock,
+            ),
+            scenarios=cast("ScenarioStore", Remote(line, backend.scenarios)),
+            evidence=cast("Evidence", Remote(line, backend.evidence)),
+            workers=cast("Workers", Remote(line, backend.leases)),
+            queue=cast("Queue", Remote(line, backend.queue)),
+            dispatch=MemoryDispatch(self.clock, backend.leases, jobs),
+            machine=Computer(self.machine, self.process, backend.truth, self._fleet),
+            identities=backend.names,
+            reader=backend.shop.reader,
+            expressions=EXPRESSIONS,
+            secrets=SECRETS,
+            catalogue=catalogue(self.reach),
+            timing=Timing(
+                timetable=cast("Timetable", Remote(line, backend.timetable)),
+                inbox=cast("Inbox", Remote(line, backend.inbox)),
+                calendar=CronCalendar(),
+                events=backend.events,
+                watch=BlindWatch(),
+            ),
+            system=topology(),
+        )
+
+    async def _main(self) -> None:
+        truth, number = self.backend.truth, self.process.number
+        try:
+            async with coordinating(self.world()) as coordinator:
+                self.coordinator = coordinator
+                truth.tell("up", str(number))
+                async with anyio.create_task_group() as self._clients:
+                    await self._closing.wait()
+                    self._clients.cancel_scope.cancel()
+        except StoreUnavailableError as error:
+            truth.tell("no store", f"{number}: {error}")
+        except Exception as error:  # noqa: BLE001  whatever it is, it should not have come out
+            truth.violated(f"worker {number} broke off with {_said(error)}")
+        self.over = True
+        truth.tell("down", str(number))
+
+    def ask(self, doing: str, act: Callable[[Coordinator], Awaitable[Any]]) -> None:
+        """Have somebody in this process ask its coordinator for something."""
+        assert self._clients is not None, "it is up"
+        begin = self._clients.start_soon
+        begun = self.process.context.copy().run(begin, self._asked, doing, act)
+        assert begun.name, "a task that ends with the others"
+
+    async def _asked(self, doing: str, act: Callable[[Coordinator], Awaitable[Any]]) -> None:
+        truth, number = self.backend.truth, self.process.number
+        assert self.coordinator is not None, "it is up"
+        truth.tell("ask", f"{number}: {doing}")
+        self._asking += 1
+        try:
+            await act(self.coordinator)
+        except CoordinationError as error:
+            truth.tell("refused", f"{number}: {doing}: {error}")
+        except Exception as error:  # noqa: BLE001  whatever it is, it should not have come out
+            truth.violated(f"{doing} on worker {number} broke off with {_said(error)}")
+        finally:
+            self._asking -= 1
+
+    def join(self) -> None:
+        """Let it reach everything again."""
+        self.line.cut = self.reach.cut = False
+
+    def close(self) -> None:
+        """Ask the process to end, as SIGTERM does."""
+        self.backend.truth.tell("close", str(self.process.number))
+        self.backend.loop.call_soon(self._closing.set, context=WORLD)
+
+    def kill(self) -> None:
+        """End it between two of its awaits, as SIGKILL does."""
+        if not self.gone:
+            self.backend.truth.tell("kill", str(self.process.number))
+            self.process.dead = True
+            self.reach.let_go()
+
+    def freeze(self, for_s: float) -> None:
+        """Stop it between two of its awaits, as SIGSTOP does, and let it go on later."""
+        if self.gone or self.process.frozen:
+            return
+        self.backend.truth.tell("freeze", f"{self.process.number} for {for_s:.2f} s")
+        self.process.frozen = True
+        self.backend.loop.call_later(for_s, self.thaw, context=WORLD)
+
+    def thaw(self) -> None:
+        if self.process.frozen and not self.gone:
+            self.backend.truth.tell("thaw", str(self.process.number))
+            self.backend.loop.thaw(self.process)
+
+
+def _said(error: BaseException) -> str:
+    """Return what went wrong, and where that was, in one line."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
+    return f"{type(error).__name__}: {error} ({where})"
