@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 import anyio
 
@@ -76,10 +76,12 @@ class Matching:
                 return not verdicts or occurrence.data["verdict"] in verdicts
             case OnChange(deployed=deployed):
                 return not deployed or occurrence.data["deployed"] is True
-            case OnEvent() as trigger:
-                return self._is_true(stored, trigger, occurrence)
+            case OnEvent() as event:
+                return self._is_true(stored, event, occurrence)
             case Cron() | Every() | At():
                 return False
+            case trigger:
+                assert_never(trigger)
 
     def _is_true(self, stored: StoredSchedule, trigger: OnEvent, occurrence: Occurrence) -> bool:
         program = matching(self.expressions, trigger, name=stored.name)
@@ -163,6 +165,5 @@ def _occurrence(arrival: Arrival, source: str, now: datetime) -> Occurrence | No
         topic = event_topic(event_name(arrival.name))
     except InvalidScheduleError:
         return None
-    # A clock of somebody else may be wrong; what is to come has not happened.
-    at = now if arrival.at is None else min(arrival.at, now)
-    return Occurrence(topic=topic, cause=f"{source} {arrival.position}", at=at, data=arrival.data)
+    cause = f"{source} {arrival.position}"
+    return Occurrence(topic=topic, cause=cause, at=arrival.at or now, data=arrival.data)

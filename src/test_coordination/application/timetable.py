@@ -285,7 +285,10 @@ class Inbox(Protocol):
     """
 
     async def put(self, occurrence: Occurrence) -> None:
-        """Keep an occurrence; the very same one again changes nothing as long as it is there."""
+        """Keep an occurrence; the very same one again changes nothing as long as it is there.
+
+        One whose time is still to come, by whatever clock it was told, has happened now.
+        """
         ...
 
     async def hear(self, matches: Matches, *, limit: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, assert_never
 
 from test_coordination.domain.schedule import (
     At,
@@ -252,6 +252,8 @@ class _Judge:
                 return late[:-1]
             case MisfirePolicy.RUN_ALL:
                 return late[:-RUN_ALL_MAX]
+            case policy:
+                assert_never(policy)
 
     def _ruling(self, instant: Instant, skip: Skip | None) -> Ruling:
         late_s = (self.now - instant.moment).total_seconds()

@@ -20,6 +20,7 @@ class MemoryInbox:
     def __init__(self, log: MemoryExecutionLog, timetable: MemoryTimetable) -> None:
         self._log = log
         self._timetable = timetable
+        timetable.unheard = lambda: bool(self._kept) or self._read < len(self._log.ended)
         self._read = 0
         self._kept: dict[str, Occurrence] = {}
         self._positions: dict[str, str] = {}
@@ -27,7 +28,8 @@ class MemoryInbox:
 
     async def put(self, occurrence: Occurrence) -> None:
         """See `Inbox.put`."""
-        clean = replace(occurrence, data=decode_facts(encode(occurrence.data)))
+        at = min(occurrence.at, await self._timetable.now())
+        clean = replace(occurrence, at=at, data=decode_facts(encode(occurrence.data)))
         self._kept.setdefault(occurrence.cause, clean)
 
     async def hear(self, matches: Matches, *, limit: int) -> int:
@@ -78,10 +80,10 @@ class MemoryInbox:
     async def _note_ends(self) -> None:
         """Take in the executions that have ended since the last look."""
         ended, self._read = self._log.ended[self._read :], len(self._log.ended)
+        now = await self._timetable.now()
         for record in ended:
-            assert record.ended_at is not None, "it has ended"
             topic = ended_topic(record.scenario_name)
             if record.parent is None and self._timetable.waiting_for(topic):
                 data = {"execution": str(record.id), "verdict": record.verdict}
                 cause = f"execution {record.id}"
-                await self.put(Occurrence(topic=topic, cause=cause, at=record.ended_at, data=data))
+                await self.put(Occurrence(topic=topic, cause=cause, at=now, data=data))

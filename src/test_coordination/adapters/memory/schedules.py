@@ -48,15 +48,17 @@ class MemoryTimetable:
         self._schedules: dict[str, StoredSchedule] = {}
         self._firings: dict[ScheduleId, dict[Key, _Kept]] = {}
         self._open: dict[ScheduleId, dict[Key, _Kept]] = {}
+        self.unheard: Callable[[], bool] = lambda: False
+        """Tells whether there is something to hear; an inbox puts its own in this place."""
 
     async def now(self) -> datetime:
         """See `Timetable.now`."""
         return self._clock.now()
 
     async def stirs(self, system: str) -> bool:
-        """See `Timetable.stirs`; whether there is something to hear is not known here."""
+        """See `Timetable.stirs`."""
         now = self._clock.now()
-        return any(self._ready(system, now)) or any(self._free(system, now))
+        return self.unheard() or any(self._ready(system, now)) or any(self._free(system, now))
 
     async def add(self, schedule: StoredSchedule) -> None:
         """See `Timetable.add`."""

@@ -19,9 +19,12 @@ from test_coordination.adapters.postgres.schedule_rows import FORMAT, stored_sch
 from test_coordination.application.timetable import Matches, Occurrence, Sighting, StoredSchedule
 from test_coordination.domain.values import ScheduleId, ServiceName
 
+# What the clock of somebody else puts into the time to come has happened now.
 PUT: Final = """
     INSERT INTO occurrence (topic, cause, at, data)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[])
+    SELECT topic, cause, least(at, now()), data
+    FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[])
+        AS put (topic, cause, at, data)
     ON CONFLICT (cause) DO NOTHING
 """
 # What a schedule waits for that only a later version of this program understands is left to it.

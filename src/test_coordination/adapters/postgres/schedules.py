@@ -135,8 +135,6 @@ class PostgresTimetable:
                 await lent.execute(ADD, *schedule_columns(schedule))
             except asyncpg.UniqueViolationError as error:
                 raise ScheduleExistsError(name=schedule.name) from error
-            except asyncpg.ForeignKeyViolationError as error:
-                raise NotFoundError(kind="definition", identity=schedule.scenario) from error
 
     async def get(self, name: str) -> StoredSchedule:
         """See `Timetable.get`."""

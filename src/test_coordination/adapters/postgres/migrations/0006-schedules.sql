@@ -3,7 +3,7 @@
 CREATE TABLE schedule (
     id uuid PRIMARY KEY,
     name text NOT NULL,
-    scenario text NOT NULL REFERENCES scenario (name),
+    scenario text NOT NULL,
     version integer,
     parameters jsonb NOT NULL,
     format integer NOT NULL CHECK (format > 0),
@@ -81,7 +81,7 @@ CREATE TABLE service_sighting (
 CREATE FUNCTION tell_of_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO occurrence (topic, cause, at, data)
-    SELECT 'execution.ended/' || NEW.scenario_name, 'execution ' || NEW.id, NEW.ended_at,
+    SELECT 'execution.ended/' || NEW.scenario_name, 'execution ' || NEW.id, now(),
         jsonb_build_object('execution', NEW.id, 'verdict', NEW.verdict)
     WHERE EXISTS (
         SELECT FROM schedule
