@@ -59,6 +59,7 @@ RECORD: Final = """
     ON CONFLICT ((true)) DO UPDATE SET version = excluded.version, applied_at = now()
 """
 NOTIFY: Final = "SELECT pg_notify($1, $2)"
+STILL_THERE: Final = "SELECT"
 
 _JSONB: Final = re.compile(r"\$(\d+)::jsonb", re.IGNORECASE)
 
@@ -195,7 +196,7 @@ class PatientPool(_OurDriver):
                     with translated("listening for executions"):
                         await OneConnection(lent).add_listener(SETTINGS.channel, self._heard)
                         while True:
-                            await lent.execute("")
+                            await lent.execute(STILL_THERE)
                             await anyio.sleep(LOOK_S)
             except StoreUnavailableError:
                 await anyio.sleep(RETRY_S)
