@@ -210,7 +210,8 @@ class Hold:
         return self._lease.lapses
 
     @property
-    def _sure(self) -> bool:
+    def certain(self) -> bool:
+        """Tell whether nobody else can have the execution, without asking anybody."""
         return self._lease.valid and self._sure_of == self._lease.lapses
 
     def told(self, *, mine: bool, lapses: int) -> None:
@@ -230,7 +231,7 @@ class Hold:
         """
         self._refuse_if_lost()
         with anyio.move_on_after(STORE_PATIENCE.total_seconds()):
-            while not self._sure:
+            while not self.certain:
                 await self._find_out(urgent=True)
             return self._sure_of
         doing = f"looking whether execution {self.execution} is still this worker's"
@@ -246,7 +247,7 @@ class Hold:
             LostError: another worker has the execution, and does what is left to be done.
         """
         self._refuse_if_lost()
-        if not self._sure:
+        if not self.certain:
             limit = _ASK_LIMIT_AWAY if self._lease.away else _ASK_LIMIT
             with anyio.move_on_after(limit.total_seconds()):
                 await self._find_out(urgent=True)
@@ -258,7 +259,7 @@ class Hold:
             LostError: it is.
         """
         while True:
-            while self._sure:
+            while self.certain:
                 await self._lease.next_lapse()
             await self._find_out(urgent=False)
 

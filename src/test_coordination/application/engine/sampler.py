@@ -126,31 +126,35 @@ class SampleWriter:
         self._trim()
 
     async def run(self) -> None:
-        """Flush until cancelled."""
+        """Flush until cancelled; while the execution may be another worker's, only show."""
         while True:
             await anyio.sleep(FLUSH_EVERY.total_seconds())
-            await self.flush()
+            self._show()
+            if self.hold.certain:
+                await self._store()
 
     async def flush(self) -> None:
         """Show what is new and store what waits; what is not stored in time waits on.
 
-        Being cut short costs nothing: a sample that is stored twice is kept once. Of an execution
-        that another worker has taken nothing is stored.
+        Of an execution that another worker has taken nothing is stored.
         """
+        self._show()
         with suppress(LostError):
             await self.hold.unless_lost()
-            await self._flush()
+            await self._store()
 
-    async def _flush(self) -> None:
-        execution = self.hold.execution
+    def _show(self) -> None:
         unseen, self._unseen = self._unseen, []
         if unseen:
-            self.live.publish_samples(execution, unseen)
+            self.live.publish_samples(self.hold.execution, unseen)
+
+    async def _store(self) -> None:
+        """Store what waits; being cut short costs nothing: what is stored twice is kept once."""
         batch, self._waiting = tuple(self._waiting), deque()
         try:
             with anyio.move_on_after(FLUSH_LIMIT.total_seconds()), suppress(StoreUnavailableError):
                 if batch:
-                    await self.evidence.add_samples(execution, batch)
+                    await self.evidence.add_samples(self.hold.execution, batch)
                 batch = ()
         finally:
             self._waiting.extendleft(reversed(batch))
