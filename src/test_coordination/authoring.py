@@ -111,7 +111,7 @@ class AuthorsDesk:
             evidence=MemoryEvidence(),
             workers=workers,
             queue=MemoryQueue(clock, log, enqueue=jobs.enqueue),
-            dispatch=MemoryDispatch(clock, workers, jobs),
+            dispatch=MemoryDispatch(workers, jobs),
             machine=ThisMachine(),
             identities=identities,
             reader=DefinitionReader(known, expressions, environment=visible),

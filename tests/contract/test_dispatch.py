@@ -63,7 +63,7 @@ async def scene(database: str | None) -> AsyncIterator[Scene]:
             record = new_record(new_scenario(), job.execution)
             jobs.enqueue(replace(record, requires=job.requires, priority=job.priority))
 
-        dispatch = MemoryDispatch(SystemClock(), workers, jobs)
+        dispatch = MemoryDispatch(workers, jobs)
         yield Scene(dispatch=dispatch, workers=workers, enqueue=kept)
         return
     async with open_pool(database) as pool, open_workers(pool, database) as known:

@@ -121,7 +121,7 @@ class Lab:
             evidence=self.evidence,
             workers=self.workers,
             queue=self.queue,
-            dispatch=MemoryDispatch(self.clock, self.workers, self.jobs),
+            dispatch=MemoryDispatch(self.workers, self.jobs),
             machine=self.machine,
             identities=self.identities,
             reader=DefinitionReader(known, EXPRESSIONS),

@@ -46,6 +46,7 @@ class MemoryJobs:
         self._clock = clock
         self._kept: dict[ExecutionId, _Kept] = {}
         self._numbers = count()
+        self._adverts: dict[WorkerId, tuple[Advert, datetime]] = {}
         self._changed = anyio.Event()
 
     def enqueue(self, record: ExecutionRecord) -> None:
@@ -86,6 +87,15 @@ class MemoryJobs:
             kept.attempts += 1
         self._tell()
 
+    async def announce(self, worker: WorkerId, advert: Advert) -> None:
+        """Hear what a worker says of itself."""
+        _, since = self.advert(worker)
+        self._adverts[worker] = (advert, since)
+
+    def advert(self, worker: WorkerId) -> tuple[Advert, datetime]:
+        """Return what a worker said last, and since when it is known."""
+        return self._adverts.get(worker, (Advert(program=""), self._clock.now()))
+
     async def change(self) -> None:
         """Return when anything has come or gone, at the latest after ``LOOK_EVERY``."""
         with anyio.move_on_after(LOOK_EVERY.total_seconds()):
@@ -105,23 +115,19 @@ def _is_ready(kept: _Kept, service: Service, now: datetime) -> bool:
 class MemoryDispatch:
     """A `Dispatch` by jobs in memory."""
 
-    def __init__(self, clock: Clock, workers: MemoryWorkers, jobs: MemoryJobs) -> None:
-        self._clock = clock
+    def __init__(self, workers: MemoryWorkers, jobs: MemoryJobs) -> None:
         self._workers = workers
         self._jobs = jobs
-        self._adverts: dict[WorkerId, tuple[Advert, datetime]] = {}
 
     async def announce(self, worker: WorkerId, advert: Advert) -> None:
         """See `Dispatch.announce`."""
-        _, since = self._adverts.get(worker, (advert, self._clock.now()))
-        self._adverts[worker] = (advert, since)
+        await self._jobs.announce(worker, advert)
 
     async def present(self) -> Sequence[Presence]:
         """See `Dispatch.present`."""
-        unsaid = (Advert(program=""), self._clock.now())
         found = []
         for worker in await self._workers.all():
-            advert, since = self._adverts.get(worker.id, unsaid)
+            advert, since = self._jobs.advert(worker.id)
             silent = not self._workers.is_alive(worker.id)
             found.append(Presence(worker=worker, advert=advert, began_at=since, silent=silent))
         return found
