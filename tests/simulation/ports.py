@@ -14,7 +14,7 @@ from simulation.loop import SimulatedLoop
 from simulation.network import Line
 from support.virtual_time import ANCHOR
 from test_coordination.adapters.memory.dispatch import LOOK_EVERY, MemoryJobs
-from test_coordination.application.fleet import Handled, Service
+from test_coordination.application.fleet import Advert, Handled, Service
 from test_coordination.application.ports import ExecutionRecord, Heard, LiveState, NotFoundError
 from test_coordination.application.timetable import Sighting
 from test_coordination.domain.errors import StoreUnavailableError
@@ -117,6 +117,9 @@ class RemoteJobs:
             await self._line.ask(
                 lambda: self._jobs.put_down(execution, worker, handled, at_once=at_once)
             )
+
+    async def announce(self, worker: WorkerId, advert: Advert) -> None:
+        await self._line.ask(lambda: self._jobs.announce(worker, advert))
 
     async def change(self) -> None:
         await asyncio.sleep(LOOK_EVERY.total_seconds())

@@ -147,7 +147,7 @@ class SimulatedWorker:
             evidence=cast("Evidence", Remote(line, backend.evidence)),
             workers=cast("Workers", Remote(line, backend.leases)),
             queue=cast("Queue", Remote(line, backend.queue)),
-            dispatch=MemoryDispatch(self.clock, backend.leases, jobs),
+            dispatch=MemoryDispatch(backend.leases, jobs),
             machine=Computer(self.machine, self.process, backend.truth, self._fleet),
             identities=backend.names,
             reader=backend.shop.reader,
