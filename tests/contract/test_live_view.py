@@ -12,7 +12,7 @@ from test_coordination.adapters.codec import live_state
 from test_coordination.adapters.machine import SystemClock
 from test_coordination.adapters.memory.live import MemoryLiveView
 from test_coordination.adapters.redis.live import open_live_view
-from test_coordination.application.ports import LiveState, LiveView
+from test_coordination.application.ports import Heard, LiveState, LiveView
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ProbeName
@@ -94,13 +94,16 @@ async def test_who_waits_is_woken_by_the_next_entry(view: LiveView, story: Story
     await seen(lambda: view.state(story.record.id), 1)
     woken = anyio.Event()
 
+    other = Story(new_record(new_scenario()))
+    found = list[Heard]()
+
     async def wait() -> None:
-        await view.wait(story.record.id, after=1, limit=timedelta(seconds=60))
+        positions = {other.record.id: 0, story.record.id: 1}
+        found.append(await view.news(positions, limit=timedelta(seconds=60)))
         woken.set()
 
     async with anyio.create_task_group() as group:
-        for _ in range(3):
-            group.start_soon(wait)
+        group.start_soon(wait)
         await anyio.sleep(0.1)
         early = woken.is_set()
         entries = story.fault()
@@ -109,6 +112,7 @@ async def test_who_waits_is_woken_by_the_next_entry(view: LiveView, story: Story
             await woken.wait()
 
     assert not early
+    assert found == [Heard.NEWS]
 
 
 async def test_who_waits_for_what_is_there_already_waits_not_at_all(
@@ -118,12 +122,14 @@ async def test_who_waits_for_what_is_there_already_waits_not_at_all(
     await seen(lambda: view.state(story.record.id), 1)
 
     with anyio.fail_after(SOON.total_seconds()):
-        await view.wait(story.record.id, after=0, limit=timedelta(seconds=60))
+        heard = await view.news({story.record.id: 0}, limit=timedelta(seconds=60))
+
+    assert heard is Heard.NEWS
 
 
 async def test_waiting_ends_at_its_limit_and_can_be_repeated(view: LiveView, story: Story) -> None:
     start = anyio.current_time()
-    for _ in range(2):
-        await view.wait(story.record.id, after=0, limit=NOW)
+    heard = [await view.news({story.record.id: 0}, limit=NOW) for _ in range(2)]
 
+    assert heard == [Heard.NOTHING, Heard.NOTHING]
     assert 0.18 < anyio.current_time() - start < SOON.total_seconds()

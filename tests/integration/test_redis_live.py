@@ -26,7 +26,7 @@ from test_coordination.adapters.redis.shown import (
     samples_key,
     state_key,
 )
-from test_coordination.application.ports import LiveView
+from test_coordination.application.ports import Heard, LiveView
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.values import ProbeName
 
@@ -185,7 +185,7 @@ async def test_while_redis_is_away_it_says_so_and_afterwards_all_is_shown(  # no
             show(view, story, story.fault())
             start = anyio.current_time()
             unknown = await view.state(story.record.id)
-            await view.wait(story.record.id, after=0, limit=timedelta(seconds=60))
+            heard = await view.news({story.record.id: 0}, limit=timedelta(milliseconds=500))
             took_s = anyio.current_time() - start
             trouble = view.trouble()
             socket.with_suffix(".hidden").rename(socket)
@@ -197,6 +197,7 @@ async def test_while_redis_is_away_it_says_so_and_afterwards_all_is_shown(  # no
 
     assert "Redis cannot be used" in trouble
     assert unknown is None
+    assert heard is Heard.DEAF
     assert took_s < 4, "nobody waits for long"
     assert healed == ""
     ours = [r for r in caplog.records if r.name.startswith("test_coordination.adapters.redis")]
@@ -266,8 +267,9 @@ async def test_without_redis_nothing_is_shown_and_waiting_is_short(story: Story)
         show(view, story, story.begin())
         view.publish_samples(story.record.id, [])
         with anyio.fail_after(5):
-            await view.wait(story.record.id, after=0, limit=timedelta(minutes=1))
+            heard = await view.news({story.record.id: 0}, limit=timedelta(minutes=1))
 
+        assert heard is Heard.DEAF
         assert await view.state(story.record.id) is None
         assert "no Redis is configured" in view.trouble()
         assert isinstance(view, AbsentLiveView)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -16,12 +15,12 @@ from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.dependencies import Dependencies
 from test_coordination.application.engine.attempts import LOST
 from test_coordination.application.engine.lease import Hold, Lease
-from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.equipment import equip
 from test_coordination.application.fleet import NOBODY
+from test_coordination.application.following import Feed
 from test_coordination.application.gathering import Loaded
 from test_coordination.application.holders import (
     AttachedError,
@@ -31,15 +30,13 @@ from test_coordination.application.holders import (
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.world import World
-from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded, ExecutionStarted
+from test_coordination.domain.events import AbortRequested, Entry, ExecutionStarted
 from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
 from test_coordination.domain.plan import Plan, ScenarioWork
 from test_coordination.domain.values import ExecutionId, StepId
 
 SEED_MAX: Final = 2**53 - 1
 """The largest seed that is drawn: JSON carries it to any reader without loss."""
-
-_LOOK_AGAIN: Final = timedelta(milliseconds=500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +85,7 @@ class Executions:
         self._group = group
         self._lease = lease
         self._me = lease.me
+        self._feed = Feed(world.stores, group)
         self._runs: dict[ExecutionId, _Run] = {}
         self._busy: set[ExecutionId] = set()
 
@@ -217,6 +215,7 @@ class Executions:
     async def _begin(self, loaded: Loaded, record: ExecutionRecord, hold: Hold) -> ExecutionId:
         vault = Vault(self._world.secrets)
         recorder = Recorder(self._world.stores, record, Execution(id=record.id), vault=vault)
+        recorder.tell(self._feed.nudge)
         run = _Run(recorder=recorder, vault=vault)
         children = _Children(executions=self, members=loaded.members)
         hands = equip(
@@ -277,34 +276,18 @@ class Executions:
             pass
         return Execution.of(execution, await self._world.stores.log.read(execution))
 
-    async def follow(self, execution: ExecutionId, *, after: int = 0) -> AsyncIterator[Entry]:
+    def follow(self, execution: ExecutionId, *, after: int = 0) -> AsyncIterator[Entry]:
         """Yield the entries of an execution past ``after`` as they come, to its end.
 
         Raises:
             NotFoundError: no execution has that name.
             StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
         """
-        await self._world.stores.log.get(execution)
-        while True:
-            run = self._running(execution)
-            known = run.recorder.state if run else None
-            for entry in await self._read(execution, after):
-                after = entry.position
-                yield entry
-                if isinstance(entry.event, ExecutionEnded):
-                    return
-            if run is None or known is None:
-                await self._world.stores.live.wait(execution, after=after, limit=_LOOK_AGAIN)
-            else:
-                await run.recorder.change(known, limit=_LOOK_AGAIN)
+        return self._feed.follow(execution, after=after)
 
     def _running(self, execution: ExecutionId) -> _Run | None:
         run = self._runs.get(execution)
         return None if run is None or run.ended.is_set() else run
-
-    async def _read(self, execution: ExecutionId, after: int) -> Sequence[Entry]:
-        read = partial(self._world.stores.log.read, execution, after=after)
-        return await patiently(read, doing=f"following execution {execution}")
 
     async def abort(self, execution: ExecutionId, *, reason: str, by: str) -> None:
         """Stop an execution of this worker: its faults are undone, newest first.

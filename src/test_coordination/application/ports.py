@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import ClassVar, Protocol
 from uuid import UUID
 
+from test_coordination.application.history import History
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.evidence import Sample, Snapshot
@@ -136,7 +138,7 @@ class ExecutionRecord:
     parent_step: StepId | None = None
 
 
-class ExecutionLog(Protocol):
+class ExecutionLog(History, Protocol):
     """The append-only record of what executions did: the one source of truth about them."""
 
     async def create(self, record: ExecutionRecord) -> None:
@@ -311,6 +313,14 @@ class LiveState:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+class Heard(StrEnum):
+    """What a live view has heard of executions."""
+
+    NEWS = "news"
+    NOTHING = "nothing"
+    DEAF = "deaf"
+
+
 class LiveView(Protocol):
     """What is shown while it happens; it may be emptied or absent at any time.
 
@@ -330,8 +340,11 @@ class LiveView(Protocol):
         """Return what is shown of an execution; None if nothing is, or nothing can be read."""
         ...
 
-    async def wait(self, execution: ExecutionId, *, after: int, limit: timedelta) -> None:
-        """Return when there may be something past ``after``, at the latest after ``limit``."""
+    async def news(self, after: Mapping[ExecutionId, int], *, limit: timedelta) -> Heard:
+        """Return when something past one of these positions is shown, at the latest at ``limit``.
+
+        Where that cannot be told it returns sooner, and says so.
+        """
         ...
 
     def trouble(self) -> str:

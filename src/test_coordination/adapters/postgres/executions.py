@@ -12,6 +12,7 @@ from test_coordination.adapters.codec import decode_event, decode_plan
 from test_coordination.adapters.postgres.batcher import Append, Batcher, open_batcher
 from test_coordination.adapters.postgres.books import keep_books, over_budget
 from test_coordination.adapters.postgres.copying import COLUMNS, copied
+from test_coordination.adapters.postgres.history import PostgresHistory
 from test_coordination.adapters.postgres.lanes import claims_of, lane_of
 from test_coordination.adapters.postgres.partitions import Month, add_month_of, month_of
 from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, transaction
@@ -114,11 +115,11 @@ async def open_execution_log(pool: Pool) -> AsyncGenerator[PostgresExecutionLog]
         yield PostgresExecutionLog(pool, batcher)
 
 
-class PostgresExecutionLog:
+class PostgresExecutionLog(PostgresHistory):
     """An `ExecutionLog` that keeps each event as a row."""
 
     def __init__(self, pool: Pool, batcher: Batcher) -> None:
-        self._pool = pool
+        super().__init__(pool)
         self._batcher = batcher
         self._months: set[Month | None] = {None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -16,6 +16,7 @@ from test_coordination.adapters.codec import live_state
 from test_coordination.adapters.redis.connection import UNUSABLE, client, why
 from test_coordination.adapters.redis.shown import (
     ACTIVE,
+    MILLISECOND,
     Command,
     Shown,
     events_key,
@@ -24,7 +25,13 @@ from test_coordination.adapters.redis.shown import (
     state_key,
     state_of,
 )
-from test_coordination.application.ports import Clock, ExecutionRecord, LiveState, LiveView
+from test_coordination.application.ports import (
+    Clock,
+    ExecutionRecord,
+    Heard,
+    LiveState,
+    LiveView,
+)
 from test_coordination.domain.events import Entry
 from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution
@@ -37,9 +44,8 @@ BACKOFF_S_MIN: Final = 0.1
 BACKOFF_S_MAX: Final = 5.0
 GRACE_S: Final = 2.0
 READ_S_MAX: Final = 1.0
-BLOCK_S_MAX: Final = 2.0
-AWAY_S: Final = 1.0
-"""How long a wait takes when nobody can tell us that something happened."""
+LATE_S: Final = 0.5
+"""How much later than asked for Redis may say that nothing has happened; then it hangs."""
 STALE_S: Final = 3600.0
 
 log = logging.getLogger(__name__)
@@ -80,14 +86,14 @@ class AbsentLiveView:
         del execution
         return None
 
-    async def wait(self, execution: ExecutionId, *, after: int, limit: timedelta) -> None:
-        """See `LiveView.wait`; every second there may be something."""
-        del execution, after
-        await anyio.sleep(min(limit.total_seconds(), AWAY_S))
+    async def news(self, after: Mapping[ExecutionId, int], *, limit: timedelta) -> Heard:
+        """See `LiveView.news`; of nothing can anything be told."""
+        del after, limit
+        return Heard.DEAF
 
     def trouble(self) -> str:
         """See `LiveView.trouble`."""
-        return "no Redis is configured: readers ask PostgreSQL once a second"
+        return "no Redis is configured: readers ask PostgreSQL ten times a second"
 
 
 class RedisLiveView:
@@ -131,20 +137,18 @@ class RedisLiveView:
             return state_of(execution, {str(name): str(word) for name, word in words.items()})
         return None
 
-    async def wait(self, execution: ExecutionId, *, after: int, limit: timedelta) -> None:
-        """See `LiveView.wait`."""
-        with anyio.move_on_after(limit.total_seconds()) as scope:
+    async def news(self, after: Mapping[ExecutionId, int], *, limit: timedelta) -> Heard:
+        """See `LiveView.news`: one command waits for all of them, on one connection."""
+        streams = {events_key(execution): f"{end}-0" for execution, end in after.items()}
+        # In whole milliseconds; 0 would be for ever.
+        block = max(1, int(limit / MILLISECOND))
+        with anyio.move_on_after(limit.total_seconds() + LATE_S):
             try:
-                while not self._trouble:
-                    left_s = min(scope.deadline - anyio.current_time(), BLOCK_S_MAX)
-                    key = events_key(execution)
-                    # In whole milliseconds; 0 would be for ever.
-                    block = max(1, int(left_s * 1000))
-                    if await self._waiting.xread({key: f"{after}-0"}, count=1, block=block):
-                        return
+                found = await self._waiting.xread(streams, count=1, block=block)  # type: ignore[arg-type]  # a dict of names to identities is what it takes
             except UNUSABLE:
-                pass
-            await anyio.sleep(AWAY_S)
+                return Heard.DEAF
+            return Heard.NEWS if found else Heard.NOTHING
+        return Heard.DEAF
 
     def trouble(self) -> str:
         """See `LiveView.trouble`."""
