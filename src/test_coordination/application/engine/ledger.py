@@ -235,8 +235,10 @@ async def _reverted(undoing: Undoing) -> Facts | CoordinationError:
     return failure
 
 
-async def in_turns(undoing: Iterable[Callable[[], Awaitable[None]]]) -> None:
-    """Do one after the other, each beside those before it that take longer than ``UNDO_TURN``.
+async def in_turns(
+    undoing: Iterable[Callable[[], Awaitable[None]]], *, turn: timedelta = UNDO_TURN
+) -> None:
+    """Do one after the other, each beside those before it that take longer than ``turn``.
 
     If one raises, no further one is begun, and what is under way comes to its end.
 
@@ -256,7 +258,7 @@ async def in_turns(undoing: Iterable[Callable[[], Awaitable[None]]]) -> None:
         for undo_one in undoing:
             over = anyio.Event()
             group.start_soon(take, undo_one, over)
-            with anyio.move_on_after(UNDO_TURN.total_seconds()):
+            with anyio.move_on_after(turn.total_seconds()):
                 await over.wait()
             if failures:
                 break
