@@ -8,6 +8,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from support.engine_fakes import NumberedIdentities
 from support.engine_lab import Lab
 from support.stores_story import new_record, new_scenario
 from support.virtual_time import since, virtual
@@ -17,6 +18,7 @@ from test_coordination.application.ports import ExecutionRecord, LogConflictErro
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry, ExecutionStarted, Noted
 from test_coordination.domain.execution import Execution
+from test_coordination.domain.values import WorkerId
 
 PATIENCE_S = STORE_PATIENCE.total_seconds()
 
@@ -147,6 +149,25 @@ async def test_another_worker_that_writes_between_look_and_repeat_is_a_conflict(
 
     assert tries == 2
     assert await notes(lab, record) == ["other"]
+
+
+@virtual
+async def test_another_worker_that_was_given_it_and_has_not_written_yet_is_a_conflict() -> None:
+    lab = Lab()
+    recorder, record = await begun(lab)
+
+    async def give_away(entries: Sequence[Entry]) -> None:
+        del entries
+        lab.log.before = None
+        other = WorkerId(NumberedIdentities(90).new())
+        await lab.workers.claim(record.id, by=other, epoch=record.epoch, from_living=True)
+        raise StoreUnavailableError(store="the store", doing="committing")
+
+    lab.log.before = give_away
+    with pytest.raises(LogConflictError):
+        await recorder.record(Noted(text="mine"))
+
+    assert await notes(lab, record) == []
 
 
 @virtual
