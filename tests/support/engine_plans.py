@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.application.engine.capture import Camera
 from test_coordination.application.engine.checks import Bench
 from test_coordination.application.engine.children import Children
+from test_coordination.application.engine.hands import Hands
 from test_coordination.application.engine.observations import Observations
 from test_coordination.application.engine.recorder import Recorder, Stores
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.sampler import Probing
-from test_coordination.application.engine.steps import Hands
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.ports import ExecutionRecord
 from test_coordination.domain.errors import CoordinationError, Mark
@@ -125,11 +125,12 @@ def act(
     fails: bool = False,
     every_s: float | None = None,
     times: int | None = 1,
+    kind: str = "note",
     **more: Any,
 ) -> PlannedStep:
     parameters = {"name": name, "seconds": takes_s, "fails": fails}
     every = None if every_s is None else seconds(every_s)
-    work = ActionWork(action="note", parameters=parameters, every=every, times=times)
+    work = ActionWork(action=kind, parameters=parameters, every=every, times=times)
     return step(name, *needs, action=work, **more)
 
 
@@ -215,20 +216,25 @@ class FakeChildren:
     verdicts: list[Verdict] = field(default_factory=list)
     refusal: CoordinationError | None = None
     lost: CoordinationError | None = None
+    left: ExecutionId | None = None
     begun: list[tuple[float, ExecutionId]] = field(default_factory=list)
     aborted: list[tuple[float, str]] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
     _stop: anyio.Event = field(default_factory=anyio.Event)
     _names: NumberedIdentities = field(default_factory=lambda: NumberedIdentities(500))
 
-    async def start(self, work: ScenarioWork, *, parent: ExecutionId, step: StepId) -> ExecutionId:
-        del work, parent, step
+    async def start(self, work: ScenarioWork, *, step: StepId) -> ExecutionId:
+        del work, step
         if self.refusal is not None:
             raise self.refusal
         self._stop = anyio.Event()
         execution = ExecutionId(self._names.new())
         self.begun.append((anyio.current_time(), execution))
         return execution
+
+    async def find(self, step: StepId, *, since: datetime) -> ExecutionId | None:
+        del step, since
+        return self.left
 
     async def result(self, execution: ExecutionId) -> Execution:
         with anyio.move_on_after(self.takes_s):

@@ -6,8 +6,8 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from functools import wraps
-from typing import Final, ParamSpec
+from functools import partial, wraps
+from typing import Final, ParamSpec, TypeVar
 
 import anyio
 
@@ -41,12 +41,22 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     Sockets, threads and processes of the real world do not wait for it: use none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, start_s: float = 0) -> None:
         self._virtual = _Selector()
+        self._virtual.now_s = start_s
         super().__init__(self._virtual)
 
     def time(self) -> float:
         return self._virtual.now_s
+
+
+Found = TypeVar("Found")
+
+
+def run_from(start_s: float, story: Coroutine[None, None, Found]) -> Found:
+    """Return what ``story`` returns, run on virtual time that begins at ``start_s``."""
+    with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, start_s=start_s)) as runner:
+        return runner.run(story)
 
 
 Arguments = ParamSpec("Arguments")

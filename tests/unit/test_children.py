@@ -190,9 +190,11 @@ async def test_a_child_is_stopped_by_name_and_its_end_is_what_its_step_comes_to(
 
 @virtual
 async def test_a_child_that_cannot_be_begun_fails_its_step() -> None:
-    for error, code in (
-        (NotFoundError(kind="scenario", identity="inner"), "store.not_found"),
-        (StoreUnavailableError(store="the store", doing="beginning"), "scenario.lost"),
+    refused = NotFoundError(kind="scenario", identity="inner")
+    unknown = StoreUnavailableError(store="the store", doing="beginning")
+    for error, code, verdict in (
+        (refused, "store.not_found", Verdict.COULD_NOT_RUN),
+        (unknown, "scenario.lost", Verdict.INCONCLUSIVE),
     ):
         bed = Bed()
         bed.inner.refusal = error
@@ -200,7 +202,7 @@ async def test_a_child_that_cannot_be_begun_fails_its_step() -> None:
         ended = await bed.run(plan(child("inner")))
 
         assert ended.steps[INNER].code == code
-        assert ended.verdict is Verdict.COULD_NOT_RUN
+        assert ended.verdict is verdict
 
 
 @virtual
@@ -213,7 +215,7 @@ async def test_a_child_that_another_worker_has_taken_fails_its_step_and_not_its_
 
     assert ended.steps[INNER].code == "scenario.lost"
     assert "lost sight of" in ended.steps[INNER].error
-    assert ended.verdict is Verdict.COULD_NOT_RUN
+    assert ended.verdict is Verdict.INCONCLUSIVE
 
 
 @virtual

@@ -176,8 +176,9 @@ async def test_an_execution_that_could_not_be_begun_is_ended_by_the_next_sweep()
 
     lab.log.before = refuse
     async with lab.coordinator() as coordinator:
+        execution = await start(coordinator, CUT)
         with pytest.raises(StoreUnavailableError):
-            await start(coordinator, CUT)
+            await coordinator.execution_result(execution)
         lab.log.before = None
         await anyio.sleep(6)
         (record,) = await coordinator.list_executions(limit=5)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+
 from test_coordination.application.engine.checks import Bench
 from test_coordination.application.engine.children import Children
+from test_coordination.application.engine.hands import Hands
 from test_coordination.application.engine.lease import Hold
 from test_coordination.application.engine.observations import Observations
+from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
-from test_coordination.application.engine.steps import Hands
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.gathering import Loaded
 from test_coordination.application.planning.known import results, shapes
+from test_coordination.application.ports import NotFoundError
 from test_coordination.application.world import World
 from test_coordination.domain.arguments import bind
 from test_coordination.domain.names import copy_names, live_names, settled_names, settled_values
 from test_coordination.domain.plan import Plan
+from test_coordination.domain.secrets import SecretUnavailableError
 
 
 def equip(
@@ -73,3 +79,28 @@ def equip(
         bench=bench,
         recorder=recorder,
     )
+
+
+async def recall(hands: Hands) -> None:
+    """Make known what other workers saw of an execution that is to be carried on.
+
+    What they used of secrets is hidden from now on, too.
+
+    Raises:
+        StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
+    """
+    state, evidence, observations = hands.recorder.state, hands.evidence, hands.bench.observations
+    for step in hands.plan.steps:
+        used = step.fault or step.action or step.probe
+        if used is not None and step.id in state.steps:
+            with suppress(SecretUnavailableError):
+                hands.vault.reveal(used.parameters)
+    doing, now = f"recalling what was seen of execution {state.id}", hands.bench.clock.now()
+    for sample in await patiently(partial(evidence.samples, state.id), doing=doing):
+        # Of a worker whose clock is ahead of ours: those that we take would come before it.
+        if sample.at < now:
+            observations.add(sample)
+    for step_id, taken in state.snapshots.items():
+        with suppress(NotFoundError):
+            found = await patiently(partial(evidence.snapshot, taken), doing=doing)
+            observations.add_snapshot(step_id, found)

@@ -40,6 +40,22 @@ class AttachedError(CoordinationError):
 
 
 @dataclass(eq=False, kw_only=True)
+class LetGoError(CoordinationError):
+    """This worker has let go of an execution before its end; another one carries it on."""
+
+    code: ClassVar[str] = "execution.let_go"
+
+    execution: ExecutionId
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution} is left to another worker, for {self.reason}; "
+            "follow it to see its end"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
 class HeldElsewhereError(CoordinationError):
     """An execution is to be taken, and another worker that may be alive has it."""
 

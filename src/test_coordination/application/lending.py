@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.lease import LEASE, Lease
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE
-from test_coordination.application.engine.sweep import Sweeper, Swept
+from test_coordination.application.engine.sweep import Abandoned, Sweeper, Swept
 from test_coordination.application.executions import Executions
 from test_coordination.application.suite_runs import SuiteRuns
 from test_coordination.application.work import Work
@@ -80,7 +80,8 @@ async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerat
         busy=executions.busy,
     )
     swept = await _first_sweep(sweeper)
-    group.start_soon(_keep_sweeping, sweeper)
+    group.start_soon(_keep_sweeping, sweeper, group)
+    group.start_soon(executions.lobby.run)
     suites = SuiteRuns(world, executions, group)
     work = Work(me=lease.worker.id, executions=executions, suites=suites, sweeper=sweeper)
     try:
@@ -88,7 +89,7 @@ async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerat
     finally:
         with anyio.CancelScope(shield=True):
             await suites.abort_all(reason=_CLOSED, by=_PROGRAM)
-            await executions.abort_all(reason=_CLOSED, by=_PROGRAM)
+            await executions.close(reason=_CLOSED, by=_PROGRAM)
 
 
 async def _keep_beating(lease: Lease, beating: anyio.CancelScope) -> None:
@@ -119,12 +120,23 @@ async def _first_sweep(sweeper: Sweeper) -> Sequence[Swept]:
             await anyio.sleep(RETRY_S)
 
 
-async def _keep_sweeping(sweeper: Sweeper) -> None:
-    """Sweep now and then until this is cancelled, also after the store was away."""
+async def _keep_sweeping(sweeper: Sweeper, group: TaskGroup) -> None:
+    """Sweep now and then until this is cancelled, also after the store was away.
+
+    What is found is settled beside it, so that one undo that takes long keeps nobody else's
+    faults in force.
+    """
     for turn in count(1):
         await anyio.sleep(SWEEP_EVERY.total_seconds())
+        own = turn % (SWEEP_OWN_EVERY // SWEEP_EVERY) == 0
         with suppress(StoreUnavailableError):
-            await sweeper.sweep(own=turn % (SWEEP_OWN_EVERY // SWEEP_EVERY) == 0)
+            if found := await sweeper.find(own=own):
+                group.start_soon(_settle, sweeper, found)
+
+
+async def _settle(sweeper: Sweeper, found: Sequence[Abandoned]) -> None:
+    with suppress(StoreUnavailableError):
+        await sweeper.settle(found)
 
 
 async def _leave(world: World, worker: WorkerId) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 import anyio
 
@@ -20,6 +21,27 @@ LOST: Final = (LogConflictError, StoreUnavailableError)
 
 _EVERY_LEAST: Final = timedelta(milliseconds=50)
 
+
+@dataclass(eq=False, kw_only=True)
+class NotTriedAgainError(CoordinationError):
+    """A step was told to end while it waited to be tried again, by another worker than before."""
+
+    code: ClassVar[str] = "step.not_tried_again"
+
+    def __str__(self) -> str:
+        return "it failed, and was told to end before another worker tried it again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What became of a step before: how many ``tries`` failed, and for how long to wait still."""
+
+    tries: int = 0
+    left: timedelta = timedelta(0)
+
+
+FIRST: Final = Earlier()
+
 Found = TypeVar("Found")
 Act = Callable[[], Awaitable[Found]]
 
@@ -31,38 +53,55 @@ async def tried(
     recorder: Recorder,
     over: anyio.Event,
     again: Callable[[CoordinationError], bool],
+    earlier: Earlier = FIRST,
 ) -> Found:
     """Return what ``act`` returns, tried as often as the step's retry allows.
 
     Each failure that is followed by another try is recorded. ``again`` tells whether a failure
     is one of those. A step that is told to end while it waits for its next try does not try, and
-    while the execution is paused none does.
+    while the execution is paused none does. Tries count on from the ``earlier`` ones.
 
     Raises:
+        NotTriedAgainError: it was told to end before it was tried again here.
         CoordinationError: the last try failed, or one that is not to be repeated.
     """
-    retry, attempt, delay = step.retry, 1, step.retry.delay
+    attempt = earlier.tries + 1
+    if earlier.tries and await _ends_before(earlier.left, recorder, over):
+        raise NotTriedAgainError
     while True:
         try:
             return await act()
         except LOST:
             raise
         except CoordinationError as error:
-            if attempt >= retry.attempts or not again(error):
+            if attempt >= step.retry.attempts or not again(error):
                 raise
+            delay = delay_before(attempt + 1, step)
             retried = StepRetried(
                 step=step.id, attempt=attempt, error=str(error), code=error.code, delay=delay
             )
             await recorder.record(retried)
-            with anyio.move_on_after(delay.total_seconds()):
-                await over.wait()
-            await recorder.resumed()
-            if over.is_set():
+            if await _ends_before(delay, recorder, over):
                 raise
         attempt += 1
+
+
+def delay_before(attempt: int, step: PlannedStep) -> timedelta:
+    """Return how long is waited before the try of that number, from the second one on."""
+    delay = step.retry.delay
+    for _ in range(attempt - 2):
         # No try could come after the timeout, and a longer delay might be no duration at all.
-        longer_s = min(delay.total_seconds() * retry.backoff, step.timeout.total_seconds())
-        delay = timedelta(seconds=longer_s)
+        longer_s = delay.total_seconds() * step.retry.backoff
+        delay = timedelta(seconds=min(longer_s, step.timeout.total_seconds()))
+    return delay
+
+
+async def _ends_before(delay: timedelta, recorder: Recorder, over: anyio.Event) -> bool:
+    """Wait for the next try; tell whether the step was told to end meanwhile."""
+    with anyio.move_on_after(delay.total_seconds()):
+        await over.wait()
+    await recorder.resumed()
+    return over.is_set()
 
 
 async def repeated(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import ClassVar, Final, Protocol
 
 import anyio
+import anyio.lowlevel
 
 from test_coordination.application.engine.attempts import LOST, accompanied
 from test_coordination.application.engine.verdict import accepted
@@ -28,13 +29,23 @@ _FINDINGS: Final[Mapping[Verdict, Finding]] = {
 
 
 class Children(Protocol):
-    """The executions that are steps of others."""
+    """The executions that are steps of one."""
 
-    async def start(self, work: ScenarioWork, *, parent: ExecutionId, step: StepId) -> ExecutionId:
-        """Begin an execution for a step of ``parent``, and return once it is on record.
+    async def start(self, work: ScenarioWork, *, step: StepId) -> ExecutionId:
+        """Begin an execution for ``step``, and return once it is on record.
 
         Raises:
             CoordinationError: it cannot be begun, and why.
+        """
+        ...
+
+    async def find(self, step: StepId, *, since: datetime) -> ExecutionId | None:
+        """Return the execution that another worker began for ``step`` at ``since`` or later.
+
+        One that was begun before counts as long as it has not ended.
+
+        Raises:
+            StoreUnavailableError: it cannot be looked for.
         """
         ...
 
@@ -101,17 +112,26 @@ class Child:
     parent: ExecutionId
     step: StepId
 
-    async def run(self, over: anyio.Event) -> Execution:
+    async def run(self, over: anyio.Event, *, since: datetime | None = None) -> Execution:
         """Return the execution at its end; it is stopped when ``over`` is set.
 
-        If this is cancelled it is stopped, too, and its faults are undone when this raises.
+        With ``since``, the one that another worker has begun from then on is gone on with, if
+        there is one. If this is cancelled it is stopped, too, and its faults are undone when this
+        raises.
 
         Raises:
             ChildFailedError: this was cancelled, and not all of its faults are proven undone.
             CoordinationError: it could not be begun, or its end is not known.
         """
         try:
-            execution = await self.children.start(self.work, parent=self.parent, step=self.step)
+            execution: ExecutionId | None = None
+            if since is not None:
+                # Also if this is cancelled: nobody else would stop it.
+                with anyio.CancelScope(shield=True):
+                    execution = await self.children.find(self.step, since=since)
+            if execution is None:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                execution = await self.children.start(self.work, step=self.step)
             return await self._followed(execution, over)
         except LOST as error:
             raise ChildLostError(scenario=self.work.scenario, cause=str(error)) from error

@@ -24,9 +24,10 @@ from test_coordination.application.engine.decide import (
     Stop,
     decide,
 )
-from test_coordination.application.engine.readiness import Skip
+from test_coordination.application.engine.hands import Hands
+from test_coordination.application.engine.readiness import Skip, Standing
 from test_coordination.application.engine.sampler import SampleWriter, sample
-from test_coordination.application.engine.steps import Hands, Performance
+from test_coordination.application.engine.steps import Performance
 from test_coordination.application.engine.verdict import conclusion, remedy
 from test_coordination.application.ports import LiveView
 from test_coordination.domain.events import AbortRequested, Event, Noted, Outcome, StepEnded
@@ -40,7 +41,7 @@ GUARD: Final = "the coordinator"
 
 
 class Runner:
-    """Carries one execution that has just been started to its end."""
+    """Carries one execution to its end, from its start or from where another worker left it."""
 
     def __init__(self, plan: Plan, hands: Hands, live: LiveView) -> None:
         self._plan = plan
@@ -73,6 +74,7 @@ class Runner:
                 group.start_soon(self._guarded, group, writer.run)
                 group.start_soon(self._guarded, group, hold.until_lost)
                 self._start_probes(group, writer)
+                self._resume(group)
                 await self._guarded(group, lambda: self._loop(group))
                 group.cancel_scope.cancel()
         finally:
@@ -91,6 +93,11 @@ class Runner:
         for probe in self._plan.probes:
             looking = partial(sample, probe, self._hands.probing, see)
             group.start_soon(self._guarded, group, looking)
+
+    def _resume(self, group: TaskGroup) -> None:
+        """Go on with the steps that another worker has begun."""
+        for step in Standing.of(self._plan, self._recorder.state).running():
+            self._launch(Performance(step=step, hands=self._hands, resumed=True), group)
 
     async def _guarded(self, group: TaskGroup, act: Callable[[], Awaitable[None]]) -> None:
         """Do ``act``; if it fails, end everything else, which undoes the faults."""
@@ -158,9 +165,11 @@ class Runner:
 
     def _begin(self, step: StepId, group: TaskGroup) -> None:
         if step not in self._under_way:
-            performance = Performance(step=self._plan.step(step), hands=self._hands)
-            self._under_way[step] = performance
-            group.start_soon(self._guarded, group, performance.run)
+            self._launch(Performance(step=self._plan.step(step), hands=self._hands), group)
+
+    def _launch(self, performance: Performance, group: TaskGroup) -> None:
+        self._under_way[performance.step.id] = performance
+        group.start_soon(self._guarded, group, performance.run)
 
     def _hold_back(self) -> bool:
         """Cancel the steps whose start is not in the log yet; tell whether there are any.

@@ -1,19 +1,22 @@
-"""Take over from workers that died: undo what they left in force, and end what they began."""
+"""Find what workers that died have left, undo it, and end what nobody else is to carry on."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import anyio
 
 from test_coordination.application.capabilities import Fault
+from test_coordination.application.engine.continuing import HANDOVERS_MAX
 from test_coordination.application.engine.lease import Hold, Lease
-from test_coordination.application.engine.ledger import Undoing, in_turns, undo
+from test_coordination.application.engine.ledger import in_turns
 from test_coordination.application.engine.recorder import Recorder, Stores
+from test_coordination.application.engine.takeover import Cleaning, Gone, absence
 from test_coordination.application.engine.vault import Vault
-from test_coordination.application.engine.verdict import conclusion
 from test_coordination.application.fleet import NOBODY, Holder, Machine, Workers
 from test_coordination.application.ports import (
     ExecutionRecord,
@@ -21,31 +24,36 @@ from test_coordination.application.ports import (
     Secrets,
 )
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import ExecutionTakenOver, FaultArmed, FaultRevertFailed
+from test_coordination.domain.events import ExecutionReleased
 from test_coordination.domain.execution import Execution, FaultState, Status
 from test_coordination.domain.values import ExecutionId, WorkerId
+
+EXECUTION_TURN: Final = timedelta(milliseconds=100)
+"""How long the settling of one execution has the world to itself before the next one begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
     """What a sweep did to one execution; ``left`` are the faults that it could not undo.
 
-    ``trouble`` says why nothing could be done at all, as with a log that is damaged.
+    One that was ``released`` has not ended: another worker is to carry it on. ``trouble`` says
+    why nothing could be done at all, as with a log that is damaged.
     """
 
     execution: ExecutionId
     scenario: str
     undone: tuple[FaultState, ...]
     left: tuple[FaultState, ...]
+    released: bool = False
     trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Gone:
-    """Why a worker is taken for gone; ``certainly`` if it can do nothing, whatever its lease."""
+class Abandoned:
+    """An execution that nobody can be at any more, and why."""
 
-    why: str
-    certainly: bool = False
+    record: ExecutionRecord
+    gone: Gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,74 +70,97 @@ class Sweeper:
     secrets: Secrets
     lease: Lease
     busy: Collection[ExecutionId] = frozenset()
-    _turn: anyio.Lock = field(default_factory=anyio.Lock)
+    _settling: dict[ExecutionId, anyio.Event] = field(default_factory=dict)
 
     @property
     def me(self) -> WorkerId:
         """Return who sweeps."""
         return self.lease.me
 
-    async def sweep(self, *, again: bool = False, own: bool = True) -> Sequence[Swept]:
-        """Undo and end every execution whose worker is dead; return what was done.
+    async def sweep(self, *, again: bool = False) -> Sequence[Swept]:
+        """Settle every execution whose worker is dead; return what was done.
 
-        With ``own``, so is one that this worker began and is not at any more, because it lost the
-        log. With ``again`` the faults that were left as residue, by whomever, are tried once
-        more. An execution that another sweeper takes first is left to it. Where every worker is
-        alive and at its executions, no execution is read.
+        With ``again`` the faults that were left as residue, by whomever, are tried once more,
+        after what this worker is settling already. An execution that another sweeper takes first
+        is left to it.
 
         Raises:
             StoreUnavailableError: the stores cannot be read or written; what is left undone is
                 found by the next sweep.
         """
-        async with self._turn:
-            gone = await self._gone(own=own)
-            if not gone and not again:
-                return []
-            swept: list[Swept] = []
+        if again:
+            for settled in tuple(self._settling.values()):
+                await settled.wait()
+        return await self.settle(await self.find(again=again))
 
-            async def take(record: ExecutionRecord) -> None:
-                found = self._abandoned(record, gone, again=again)
-                if found is not None and (done := await self._take(record, found)) is not None:
-                    swept.append(done)
+    async def find(self, *, again: bool = False, own: bool = True) -> Sequence[Abandoned]:
+        """Return the executions whose worker is dead; each must be settled.
 
-            records = await self.stores.log.unsettled()
-            await in_turns(partial(take, record) for record in records)
-            return swept
+        With ``own``, so is one that this worker began and is not at any more, because it lost the
+        log. Where every worker is alive and at its executions, no execution is read, and what
+        this worker is settling already is left out. See `sweep` for ``again``.
 
-    async def _gone(self, *, own: bool) -> Mapping[WorkerId, _Gone]:
+        Raises:
+            StoreUnavailableError: the stores cannot be read.
+        """
+        gone = await self._gone(own=own)
+        if not gone and not again:
+            return []
+        judged = [
+            (record, self._abandoned(record, gone, again=again))
+            for record in await self.stores.log.unsettled()
+        ]
+        found = [Abandoned(record=record, gone=why) for record, why in judged if why is not None]
+        self._settling.update({each.record.id: anyio.Event() for each in found})
+        return found
+
+    async def settle(self, found: Sequence[Abandoned]) -> Sequence[Swept]:
+        """Undo and end what was found; return what was done.
+
+        One that is detached is not ended, but given to whoever carries it on.
+
+        Raises:
+            StoreUnavailableError: the stores cannot be read or written; what is left undone is
+                found by the next sweep.
+        """
+        swept: list[Swept] = []
+
+        async def take(each: Abandoned) -> None:
+            if (done := await self._take(each.record, each.gone)) is not None:
+                swept.append(done)
+
+        try:
+            await in_turns((partial(take, each) for each in found), turn=EXECUTION_TURN)
+        finally:
+            for each in found:
+                self._settling.pop(each.record.id).set()
+        return swept
+
+    async def _gone(self, *, own: bool) -> Mapping[WorkerId, Gone]:
         """Return the workers that are not at all that is theirs."""
         holders = await self.workers.holders()
         found = {each.id: self._judged(each, own=own) for each in holders}
         return {worker: gone for worker, gone in found.items() if gone is not None}
 
-    def _judged(self, holder: Holder, *, own: bool) -> _Gone | None:
-        worker = holder.worker
+    def _judged(self, holder: Holder, *, own: bool) -> Gone | None:
         if holder.id == self.me:
             # One more than there really is only delays this until it is over.
-            left = own and holder.running > len(self.busy)
-            return _Gone(why="its worker is not at it any more") if left else None
-        if worker is None:
-            return _Gone(why="its worker has left")
-        if self.machine.is_dead(worker):
-            why = f"its worker, process {worker.pid} on this machine, is dead"
-            return _Gone(why=why, certainly=True)
-        if holder.silent and self.lease.steady:
-            why = f"its worker, process {worker.pid} on {worker.host}, has been silent too long"
-            return _Gone(why=why)
-        return None
+            left = own and holder.running > len(self.busy) + len(self._settling)
+            return Gone(why="its worker is not at it any more") if left else None
+        return absence(holder.worker, silent=holder.silent, machine=self.machine, lease=self.lease)
 
     def _abandoned(
-        self, record: ExecutionRecord, gone: Mapping[WorkerId, _Gone], *, again: bool
-    ) -> _Gone | None:
+        self, record: ExecutionRecord, gone: Mapping[WorkerId, Gone], *, again: bool
+    ) -> Gone | None:
         """Return why nobody can be at an execution any more; None if somebody may be."""
         ended = record.status is Status.FINISHED
-        if record.worker == NOBODY or record.id in self.busy:
+        if record.worker == NOBODY or record.id in self.busy or record.id in self._settling:
             return None
         if ended and again:
-            return _Gone(why="what was left is tried again", certainly=True)
+            return Gone(why="what was left is tried again", certainly=True)
         return None if ended and record.worker == self.me else gone.get(record.worker)
 
-    async def _take(self, record: ExecutionRecord, gone: _Gone) -> Swept | None:
+    async def _take(self, record: ExecutionRecord, gone: Gone) -> Swept | None:
         hold = self.lease.hold(record.id, epoch=record.epoch + 1)
         epoch = await self.workers.claim(
             record.id, by=self.me, epoch=record.epoch, from_living=gone.certainly
@@ -158,32 +189,34 @@ class Sweeper:
             return None  # it has ended since its record was read
         vault = Vault(self.secrets)
         recorder = Recorder(self.stores, record, state, vault=vault)
-        if state.status is not Status.FINISHED:
-            await recorder.record(ExecutionTakenOver(worker=self.me, reason=why))
-        await in_turns(
-            partial(self._undo, fault, recorder, vault=vault, hold=hold)
-            for fault in reversed(state.outstanding)
-        )
-        if recorder.state.status is not Status.FINISHED:
-            await recorder.record(*conclusion(record.plan, recorder.state))
+        cleaning = Cleaning(faults=self.faults, recorder=recorder, vault=vault, hold=hold)
+        released = state.status is not Status.FINISHED and await self._goes_on(record, state)
+        if released:
+            await self._release(record, cleaning, why)
+        else:
+            await cleaning.end(record, by=self.me, why=why)
         left = recorder.state.outstanding
         still = {fault.step for fault in left}
-        undone = tuple(fault for fault in state.outstanding if fault.step not in still)
-        return Swept(execution=record.id, scenario=record.scenario_name, undone=undone, left=left)
+        return Swept(
+            execution=record.id,
+            scenario=record.scenario_name,
+            undone=tuple(fault for fault in state.outstanding if fault.step not in still),
+            left=left,
+            released=released,
+        )
 
-    async def _undo(
-        self, state: FaultState, recorder: Recorder, *, vault: Vault, hold: Hold
-    ) -> None:
-        fault = self.faults.get(state.fault)
-        if fault is None:
-            reason = f"this program knows no fault {state.fault!r}; undo it with one that does"
-            failed = FaultRevertFailed(step=state.step, reason=reason, code="fault.unknown")
-            await recorder.record(failed)
-            return
-        armed = FaultArmed(
-            step=state.step, fault=state.fault, service=state.service, receipt=state.receipt
-        )
-        undoing = Undoing(
-            fault=fault, armed=armed, receipt=partial(vault.unseal, state.receipt), hold=hold
-        )
-        await undo(undoing, recorder.record)
+    async def _goes_on(self, record: ExecutionRecord, state: Execution) -> bool:
+        """Tell whether another worker is to carry an execution on, and not to end it."""
+        if not record.detached or state.handovers >= HANDOVERS_MAX:
+            return False
+        if record.parent is None:
+            return True
+        # Nobody looks for the step of what has ended.
+        parent = await self.stores.log.get(record.parent)
+        return parent.status is not Status.FINISHED
+
+    async def _release(self, record: ExecutionRecord, cleaning: Cleaning, why: str) -> None:
+        if cleaning.recorder.state.status is Status.RUNNING:
+            await cleaning.recorder.record(ExecutionReleased(reason=why))
+            await cleaning.undo_left()
+        await self.workers.claim(record.id, by=NOBODY, epoch=record.epoch, from_living=True)

@@ -16,6 +16,7 @@ from test_coordination.domain.events import (
 )
 from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Execution, FaultStatus, StepState
+from test_coordination.domain.failures import ErrorClass, classify
 from test_coordination.domain.plan import Plan, PlannedStep, ScenarioWork, Stage
 from test_coordination.domain.steps import ErrorPolicy
 from test_coordination.domain.values import CheckId, StepId
@@ -24,6 +25,7 @@ from test_coordination.domain.verdicts import Finding, Phase, Severity, Verdict,
 PHASES: Final = {Stage.BEFORE: Phase.BEFORE, Stage.MAIN: Phase.DURING, Stage.AFTER: Phase.AFTER}
 
 _NAMED_MAX: Final = 3
+_UNKNOWN: Final = "not known and ignored"
 _PRECONDITION: Final = "pre."
 """How the names of the steps begin that judge preconditions."""
 
@@ -65,6 +67,19 @@ def conclusion(plan: Plan, execution: Execution) -> tuple[Event, ...]:
     return (*orphaned, *missed, *_untouched(plan, execution), ended)
 
 
+def remarks(step: PlannedStep, ended: StepEnded) -> tuple[Noted, ...]:
+    """Return a word on a failure that has no say in the verdict."""
+    if ended.outcome is not Outcome.FAILED:
+        return ()
+    if step.stage is Stage.FAILURE:
+        text = f"step {ended.step!r} of on_failure failed: {ended.error}"
+    elif step.on_error is ErrorPolicy.IGNORE:
+        text = f"step {ended.step!r} failed, which is ignored: {ended.error}"
+    else:
+        return ()
+    return (Noted(text=text),)
+
+
 def judge(plan: Plan, execution: Execution) -> tuple[Verdict, str]:
     """Return the verdict and the sentence that says why."""
     residue = execution.outstanding
@@ -77,10 +92,14 @@ def judge(plan: Plan, execution: Execution) -> tuple[Verdict, str]:
     stop = _stop(plan, execution)
     if stop is not None:
         return stop
-    for step, state in _ended(plan, execution):
-        if state.outcome is Outcome.FAILED and _counts(step):
-            reason = f"step {step.id!r} failed, and the others went on: {state.error}"
-            return Verdict.COULD_NOT_RUN, reason
+    failed = [
+        (step, state)
+        for step, state in _ended(plan, execution)
+        if state.outcome is Outcome.FAILED and _counts(step)
+    ]
+    if failed:
+        step, state = _best_known(failed)
+        return _grave(state), _told(step, state, more=", and the others went on")
     validations = (*execution.validations, *_missed(plan, execution))
     verdict = worst((validation.finding, validation.severity) for validation in validations)
     because = _because(validations, verdict)
@@ -103,14 +122,40 @@ def _stop(plan: Plan, execution: Execution) -> tuple[Verdict, str] | None:
         return Verdict.COULD_NOT_RUN, execution.taken_over
     if execution.abort is not None:
         return Verdict.STOPPED, f"{execution.abort.by} stopped it: {execution.abort.reason}"
-    for step, state in _ended(plan, execution):
-        if state.outcome is Outcome.FAILED and _is_fatal(step, state, execution):
-            return Verdict.COULD_NOT_RUN, f"step {step.id!r} failed: {state.error}"
+    failed = [
+        (step, state)
+        for step, state in _ended(plan, execution)
+        if state.outcome is Outcome.FAILED and _is_fatal(step, state, execution)
+    ]
+    if failed:
+        step, state = _best_known(failed)
+        return _grave(state), _told(step, state)
     shut = _kept_shut(plan, execution)
     if shut:
         return Verdict.STOPPED, shut
     unexpected = _not_as_expected(execution)
     return (Verdict.COULD_NOT_RUN, unexpected) if unexpected else None
+
+
+def _best_known(failed: list[tuple[PlannedStep, StepState]]) -> tuple[PlannedStep, StepState]:
+    """Return the first step that failed; if there is none, the first of which it is not known."""
+    return min(failed, key=lambda each: is_unknown(each[1]))
+
+
+def _grave(state: StepState) -> Verdict:
+    return Verdict.INCONCLUSIVE if is_unknown(state) else Verdict.COULD_NOT_RUN
+
+
+def _told(step: PlannedStep, state: StepState, *, more: str = "") -> str:
+    if is_unknown(state):
+        return f"what became of step {step.id!r} is not known{more}: {state.error}"
+    return f"step {step.id!r} failed{more}: {state.error}"
+
+
+def is_unknown(state: StepState) -> bool:
+    """Tell whether it is not known what became of a step; that is no failure, and no success."""
+    failed = state.outcome is Outcome.FAILED
+    return failed and classify(state.code) is ErrorClass.UNKNOWN_OUTCOME
 
 
 def _is_fatal(step: PlannedStep, state: StepState, execution: Execution) -> bool:
@@ -176,8 +221,13 @@ def _because(validations: tuple[Validation, ...], verdict: Verdict) -> str:
 def _silent(plan: Plan, execution: Execution) -> str:
     """Return a word on the steps that have no say in a verdict that all held."""
     said = ""
-    for outcome, what in ((Outcome.SKIPPED, "skipped"), (Outcome.FAILED, "failed and ignored")):
-        steps = [step.id for step, state in _ended(plan, execution) if state.outcome is outcome]
+    kinds: dict[str, list[StepId]] = {"skipped": [], "failed and ignored": [], _UNKNOWN: []}
+    for step, state in _ended(plan, execution):
+        if state.outcome is Outcome.SKIPPED:
+            kinds["skipped"].append(step.id)
+        elif state.outcome is Outcome.FAILED:
+            kinds[_UNKNOWN if is_unknown(state) else "failed and ignored"].append(step.id)
+    for what, steps in kinds.items():
         named = ", ".join(map(repr, steps[:_NAMED_MAX]))
         more = f" and {len(steps) - _NAMED_MAX} more" if len(steps) > _NAMED_MAX else ""
         said += f"; {what}: {named}{more}" if steps else ""
@@ -188,7 +238,26 @@ def _missed(plan: Plan, execution: Execution) -> tuple[Validation, ...]:
     """Return the checks that were to be judged and were not, each as not run."""
     judged = {(validation.step, validation.check) for validation in execution.validations}
     asked = (validation for step in plan.steps for validation in _asked(step, execution))
-    return tuple(found for found in asked if (found.step, found.check) not in judged)
+    missed = (*asked, *_unwatched(plan, execution))
+    return tuple(found for found in missed if (found.step, found.check) not in judged)
+
+
+def _unwatched(plan: Plan, execution: Execution) -> Iterator[Validation]:
+    """Yield what was watched by a worker that was gone before it could judge it."""
+    begun = any(step.stage is Stage.MAIN for step, _ in _ended(plan, execution))
+    if not execution.handovers or not begun:
+        return
+    for check in plan.watched:
+        if check.severity is Severity.CRITICAL:
+            yield Validation(
+                check=check.id,
+                phase=Phase.DURING,
+                finding=Finding.NOT_RUN,
+                expression=check.expression,
+                severity=check.severity,
+                weight=check.weight,
+                reason="its worker was gone before it was judged",
+            )
 
 
 def _asked(step: PlannedStep, execution: Execution) -> Iterator[Validation]:
