@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final, Protocol
 
 import anyio
@@ -13,7 +14,7 @@ import anyio
 from test_coordination.application.engine.lease import LEASE
 from test_coordination.application.executions import Executions
 from test_coordination.application.fleet import Advert, Dispatch, Handled, Service
-from test_coordination.application.holders import AttachedError, HeldElsewhereError
+from test_coordination.application.holders import HeldElsewhereError
 from test_coordination.application.ports import ExecutionLog, NotFoundError
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.execution import Execution, Status
@@ -110,7 +111,9 @@ class FleetWorker:
         """
         terms = self.terms
         service = Service(worker=self.me, offers=terms.offers, most=self._most, handle=self._handle)
+        letting_in = partial(self.machinery.executions.lobby.run, for_others=True)
         async with anyio.create_task_group() as group:
+            group.start_soon(letting_in)
             group.start_soon(self._keep_announcing)
             group.start_soon(self.machinery.dispatch.serve, service)
             await stopping.wait()
@@ -162,24 +165,19 @@ class FleetWorker:
             self._changed = anyio.Event()
 
     async def _carry_out(self, execution: ExecutionId) -> Handled:
+        name = ""
         try:
             record = await self.machinery.log.get(execution)
+            if record.status is Status.FINISHED or not record.detached:
+                return Handled.DONE
+            name = record.scenario_name
+            self.witness.taken(execution, name)
+            end = await self._end(execution)
         except NotFoundError:
             return Handled.DONE
-        except CoordinationError as error:
-            self.witness.given_back(execution, "", str(error))
-            return Handled.AGAIN
-        if record.status is Status.FINISHED:
-            return Handled.DONE
-        name = record.scenario_name
-        self.witness.taken(execution, name)
-        try:
-            end = await self._end(execution)
         except anyio.get_cancelled_exc_class():
             self.witness.given_back(execution, name, "this worker ends")
             raise
-        except AttachedError:
-            return Handled.DONE
         except CoordinationError as error:
             self.witness.given_back(execution, name, str(error))
         except Exception as error:  # noqa: BLE001  a border: what breaks one execution leaves the others alone
