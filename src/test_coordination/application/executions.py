@@ -24,6 +24,7 @@ from test_coordination.application.holders import NotRunningHereError
 from test_coordination.application.lobby import Lobby
 from test_coordination.application.offspring import Offspring
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
+from test_coordination.application.routing import required
 from test_coordination.application.running import Run
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.taking import Taking
@@ -110,7 +111,7 @@ class Executions:
             requested_by=order.requested_by,
             suite=order.suite,
             priority=order.priority,
-            requires=order.requires,
+            requires=required(plan, order.requires) if order.detached else frozenset(),
         )
         await Dependencies(world=self._world).check(record.plan)
         if order.detached:
