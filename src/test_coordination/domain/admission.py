@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
-from itertools import count
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from test_coordination.domain.plan import Claims
 from test_coordination.domain.values import ExecutionId
@@ -19,6 +18,7 @@ AGING: Final = timedelta(seconds=30)
 PRIORITY_MAX: Final = 100
 """Priorities go from minus this to this; the larger one goes first."""
 
+_INSTANT: Final = timedelta(microseconds=1)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -107,10 +107,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """The applicant of a lane whose turn it is, at ``index`` among them."""
+    """The applicant of a lane whose turn it is, at ``index`` among them.
+
+    The turns of those that are let in together are each a microsecond after the one before, so
+    that their order is kept ``at`` which they came.
+    """
 
     lane: Lane
     index: int
+    at: datetime
 
     @property
     def applicant(self) -> Applicant:
@@ -148,6 +153,8 @@ class Uses:
                 return claim.thing not in self._exclusive
             case ClaimKind.POOL:
                 return used + claim.slots <= claim.size
+            case _:
+                assert_never(claim.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +218,7 @@ class Ranking:
         """Rank the first of each of ``lanes`` as of ``now``."""
         self._running = dict(standing.running)
         self._turns = dict(standing.turns)
-        self._now = now
+        self._at = now
         self._lanes: dict[str, list[tuple[int, ExecutionId, int, Lane]]] = {}
         for lane in lanes:
             first = lane.applicants[0]
@@ -229,7 +236,7 @@ class Ranking:
             return None
         requester = heappop(self._requesters)[-1]
         _, _, index, lane = heappop(self._lanes[requester])
-        return Turn(lane=lane, index=index)
+        return Turn(lane=lane, index=index, at=self._at)
 
     def go_on(self, turn: Turn, *, let_in: bool) -> None:
         """Count who was taken as running, and rank the next of its lane; else pass the lane."""
@@ -237,7 +244,8 @@ class Ranking:
         own = self._lanes[requester]
         if let_in:
             self._running[requester] = self._running.get(requester, 0) + 1
-            self._turns[requester] = self._now
+            self._turns[requester] = self._at
+            self._at += _INSTANT
             if following < len(lane.applicants):
                 heappush(own, (-lane.priority, lane.applicants[following].id, following, lane))
         if own:
@@ -317,9 +325,9 @@ def places(
     What each of them needs is noted in ``register`` as kept free for it.
     """
     ranking = Ranking(lanes, standing, now=now)
-    for number in count(1):
-        if (turn := ranking.take()) is None:
-            return
+    number = 0
+    while (turn := ranking.take()) is not None:
+        number += 1
         applicant, claims = turn.applicant, turn.lane.claims
         yield Place(number=number, turn=turn, obstacles=register.obstacles(claims))
         register.reserve(

@@ -34,13 +34,13 @@ class MemoryQueue:
         """See `Queue.admit`."""
         books, now = self._log.books, self._clock.now()
         lanes = list(books.lanes(detached=self._enqueue is not None, whole=False))
-        chosen = [turn.applicant.id for turn in choose(lanes, books.standing(), now=now)]
-        for execution in chosen:
-            record = self._log.let_in(execution, at=now)
+        chosen = choose(lanes, books.standing(), now=now)
+        for turn in chosen:
+            record = self._log.let_in(turn.applicant.id, at=turn.at)
             if record.detached:
                 assert self._enqueue is not None, "without it no detached one is looked at"
                 self._enqueue(record)
-        return chosen
+        return [turn.applicant.id for turn in chosen]
 
     async def admitted(self, executions: Collection[ExecutionId]) -> frozenset[ExecutionId]:
         """See `Queue.admitted`."""

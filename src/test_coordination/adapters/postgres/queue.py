@@ -58,15 +58,16 @@ ADMIT: Final = """
 LET_IN: Final = """
     WITH gone AS (
         DELETE FROM waiting_execution
-        WHERE execution_id = ANY ($1)
-        RETURNING execution_id, lane, requested_by
+        USING unnest($1::uuid[], $2::timestamptz[]) AS turn (id, at)
+        WHERE execution_id = turn.id
+        RETURNING execution_id, lane, requested_by, turn.at
     ),
     let_in AS (
         INSERT INTO admission (execution_id, requested_by, at)
-        SELECT execution_id, requested_by, $2 FROM gone
+        SELECT execution_id, requested_by, at FROM gone
     )
     INSERT INTO lane_turn (lane, requested_by, at)
-    SELECT DISTINCT lane, requested_by, $2 FROM gone
+    SELECT lane, requested_by, max(at) FROM gone GROUP BY lane, requested_by
     ON CONFLICT (lane) DO UPDATE SET at = excluded.at
 """
 CLAIM: Final = """
@@ -167,7 +168,7 @@ class PostgresQueue:
 
 async def _let_in(lent: Connection, turns: Sequence[Turn], now: datetime) -> None:
     executions = [turn.applicant.id for turn in turns]
-    await lent.execute(LET_IN, executions, now)
+    await lent.execute(LET_IN, executions, [turn.at for turn in turns])
     claimed = [(turn.applicant.id, claim) for turn in turns for claim in turn.lane.claims]
     await lent.execute(
         CLAIM,
