@@ -14,6 +14,7 @@ from support.stores_story import NEW, START, Story, new_record, new_scenario
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.events import Entry, Noted, StepEnded
 from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.plan import PLAN_FORMATS
 from test_coordination.domain.values import ExecutionId
 from test_coordination.domain.verdicts import Verdict
 
@@ -268,6 +269,14 @@ async def test_only_what_is_running_or_has_faults_is_unsettled(stores: Stores) -
 
     ours = {story.record.id for story in stories}
     assert [r.id for r in found if r.id in ours] == [story.record.id for story in stories[:3]]
+
+
+async def test_what_a_later_program_began_is_left_to_later_programs(stores: Stores) -> None:
+    record = new_record(await stores.scenarios.store(new_scenario()))
+    later = replace(record, plan=replace(record.plan, format=max(PLAN_FORMATS) + 1))
+    await stores.log.create(later)
+
+    assert later.id not in [found.id for found in await stores.log.unsettled()]
 
 
 async def test_an_unknown_execution_is_not_found_and_has_no_log(stores: Stores) -> None:

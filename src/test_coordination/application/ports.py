@@ -201,7 +201,7 @@ class ExecutionLog(History, Protocol):
         ...
 
     async def unsettled(self) -> Sequence[ExecutionRecord]:
-        """Return the executions that are not finished, or have faults outstanding; oldest first."""
+        """Return those unfinished or not undone, of plans that this program knows; oldest first."""
         ...
 
 

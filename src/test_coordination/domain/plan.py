@@ -19,7 +19,8 @@ Settled: TypeAlias = Mapping[str, object]
 PLAN_FORMAT: Final = 1
 """The format of the plans that this program makes.
 
-It is raised when a plan may say what programs before would carry out wrongly, or not at all.
+It is raised when a plan, or the log of an execution by it, may say what programs before would
+understand wrongly, or not at all. They leave such executions to others.
 """
 PLAN_FORMATS: Final = frozenset({1})
 """The formats of the plans that this program can carry out."""

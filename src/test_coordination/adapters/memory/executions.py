@@ -14,6 +14,7 @@ from test_coordination.application.history import PAST_MAX
 from test_coordination.application.ports import ExecutionRecord, LogConflictError, NotFoundError
 from test_coordination.domain.events import Entry, Outcome
 from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.plan import PLAN_FORMATS
 from test_coordination.domain.values import ExecutionId, StepId, WorkerId
 
 
@@ -146,7 +147,8 @@ class MemoryExecutionLog:
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         """See `ExecutionLog.unsettled`."""
         records = (self._kept[i].record for i in sorted(self._kept))
-        return [r for r in records if r.status is not Status.FINISHED or r.outstanding]
+        known = (r for r in records if r.plan.format in PLAN_FORMATS)
+        return [r for r in known if r.status is not Status.FINISHED or r.outstanding]
 
     def held_by(self, execution: ExecutionId, *, epoch: int) -> WorkerId | None:
         """Return whose an execution is, if it was last given away under ``epoch``."""
