@@ -10,7 +10,12 @@ from contract.conftest import Stores
 from support.queue_crowd import Crowd, alone, beside, slots
 from support.stores_story import ARMED, NEW, STEP, new_scenario
 from test_coordination.domain.admission import ClaimKind
-from test_coordination.domain.events import FaultReverted, FaultRevertFailed
+from test_coordination.domain.events import (
+    AbortRequested,
+    ExecutionPaused,
+    FaultReverted,
+    FaultRevertFailed,
+)
 from test_coordination.domain.values import WorkerId
 
 STUCK = FaultRevertFailed(step=STEP, reason="it would not go", code="fault.failed")
@@ -151,6 +156,20 @@ async def test_one_that_ends_while_it_waits_is_in_nobodys_way(crowd: Crowd) -> N
     await crowd.ends("holder")
 
     assert await crowd.admit() == ["behind"]
+
+
+async def test_one_that_is_paused_keeps_its_place_and_one_that_is_stopped_leaves_it(
+    crowd: Crowd,
+) -> None:
+    await crowd.come("holder paused stopped behind", alone("a"))
+    await crowd.admit()
+
+    await crowd.tell("paused", ExecutionPaused(reason="lunch", by="ann"))
+    await crowd.tell("stopped", AbortRequested(reason="not today", by="ann"))
+
+    assert list(await crowd.line()) == ["holder", "paused", "behind"]
+    await crowd.ends("holder")
+    assert await crowd.admit() == ["paused"]
 
 
 async def test_whoever_takes_an_execution_over_has_its_claims(stores: Stores, crowd: Crowd) -> None:

@@ -136,7 +136,8 @@ class Books:
 
     def keep(self, record: ExecutionRecord, after: Execution) -> None:
         """Note what an append to the log of ``record`` led to."""
-        if record.id in self._waiting:
+        begun = after.status is not Status.PENDING or after.abort is not None
+        if begun and record.id in self._waiting:
             self._leave(record.id)
         if after.outstanding:
             services = frozenset(fault.service for fault in after.outstanding)

@@ -9,9 +9,17 @@ from typing import Final
 from test_coordination.adapters.postgres.batcher import Append
 from test_coordination.adapters.postgres.pool import Connection
 from test_coordination.application.ports import BudgetExceededError
-from test_coordination.domain.events import FaultArmed, FaultReverted
+from test_coordination.domain.events import (
+    AbortRequested,
+    ExecutionStarted,
+    ExecutionTakenOver,
+    FaultArmed,
+    FaultReverted,
+)
 from test_coordination.domain.execution import FaultState, Status
 from test_coordination.domain.values import ExecutionId
+
+LEAVING: Final = (AbortRequested, ExecutionStarted, ExecutionTakenOver)
 
 # An append that cannot win is not judged: it is told that it lost.
 BUDGETS: Final = """
@@ -25,7 +33,7 @@ BUDGETS: Final = """
 LOCK_SYSTEMS: Final = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS number"
 HIT: Final = "SELECT DISTINCT system, service FROM fault_receipt WHERE system = ANY ($1)"
 
-BEGUN: Final = "DELETE FROM waiting_execution WHERE execution_id = ANY ($1)"
+LEAVE_QUEUE: Final = "DELETE FROM waiting_execution WHERE execution_id = ANY ($1)"
 UNDONE: Final = """
     DELETE FROM fault_receipt
     USING unnest($1::uuid[], $2::text[]) AS undone (execution_id, step)
@@ -110,8 +118,8 @@ async def over_budget(
 
 async def keep_books(lent: Connection, won: Sequence[Append]) -> None:
     """Note what ``won``, which are written by now, have led to."""
-    if begun := [append.leading_to.id for append in won if append.expected == 0]:
-        await lent.execute(BEGUN, begun)
+    if gone := [append.leading_to.id for append in won if _leaves_the_queue(append)]:
+        await lent.execute(LEAVE_QUEUE, gone)
     armed, undone = list(_armed(won)), list(_undone(won))
     if undone:
         await lent.execute(UNDONE, [each for each, _ in undone], [step for _, step in undone])
@@ -129,6 +137,11 @@ async def keep_books(lent: Connection, won: Sequence[Append]) -> None:
     if ended := [state.id for state in over if state.status is Status.FINISHED]:
         await lent.execute(LOCK_HOLDERS, ended)
         await lent.execute(RELEASE, ended)
+
+
+def _leaves_the_queue(append: Append) -> bool:
+    """Tell whether an append begins an execution, or stops it before it begins."""
+    return any(isinstance(entry.event, LEAVING) for entry in append.entries)
 
 
 def _newly_hit(append: Append) -> frozenset[str]:
