@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from test_coordination import systems
+from test_coordination.adapters.rendering.json import render_entry
 from test_coordination.adapters.rendering.render import render
 from test_coordination.adapters.servers.foreground import exec_postgres, exec_valkey
 from test_coordination.adapters.targets.process import ProcessServices
@@ -19,6 +20,7 @@ from test_coordination.application.serving import FleetWorker, Load, Witness
 from test_coordination.authoring import SCENARIOS, AuthorsDesk
 from test_coordination.bootstrap import open_on, open_worker
 from test_coordination.diagnosis import diagnose
+from test_coordination.domain.events import Entry
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.topology import Topology
 from test_coordination.interfaces.cli.program import Finding, Observation, SystemChoice
@@ -82,6 +84,10 @@ class CommandProgram:
     def render(self, report: TestReport, form: str) -> bytes:
         """See `Program.render`."""
         return render(report, form)
+
+    def entry(self, entry: Entry) -> str:
+        """See `Program.entry`."""
+        return render_entry(entry)
 
     def shipped(self, name: str) -> Path:
         """See `Program.shipped`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from test_coordination.application.definitions import (
     EMPTY_SHELF,
@@ -12,6 +12,7 @@ from test_coordination.application.engine.sweep import Swept
 from test_coordination.application.executions import Order
 from test_coordination.application.fleet import Presence
 from test_coordination.application.gathering import Loaded
+from test_coordination.application.outlook import Forecast, Outlook
 from test_coordination.application.ports import ExecutionRecord, Library
 from test_coordination.application.reports import Reports
 from test_coordination.application.shelf import TEXT_FILE, Shelf
@@ -148,6 +149,30 @@ class Coordinator(Shelf):
             NotFoundError: no execution has that identity.
         """
         return self._executions.follow(execution, after=after)
+
+    async def execution_forecast(self, execution: ExecutionId) -> Callable[[Execution], Outlook]:
+        """Return what tells, of an execution as its log stands, how far it has come by now.
+
+        It knows how long the steps took in executions of the same scenario that had ended when
+        this one was asked for, so it says the same in every process.
+
+        Raises:
+            NotFoundError: no execution has that identity.
+        """
+        stores = self._world.stores
+        record = await stores.log.get(execution)
+        past = await stores.log.durations(record.scenario_name, before=record.requested_at)
+        forecast = Forecast(record.plan, past)
+        return lambda state: forecast.outlook(state, stores.clock.now())
+
+    async def execution_progress(self, execution: ExecutionId) -> Outlook:
+        """Return how far an execution has come, what it is at, and how long it may take yet.
+
+        Raises:
+            NotFoundError: no execution has that identity.
+        """
+        outlook = await self.execution_forecast(execution)
+        return outlook(Execution.of(execution, await self._world.stores.log.read(execution)))
 
     async def execution_result(self, execution: ExecutionId) -> Execution:
         """Return the execution once it has ended.

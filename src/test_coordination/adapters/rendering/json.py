@@ -51,6 +51,11 @@ def render_json(report: TestReport) -> bytes:
     return text.encode() + b"\n"
 
 
+def render_entry(entry: Entry) -> str:
+    """Return one entry of a log as a line of JSON, as the log of a report has it."""
+    return json.dumps(_entry(entry), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def _cost(entry: Entry) -> int:
     return len(json.dumps(_entry(entry)))
 

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "doctor": "See whether everything is ready, and undo what was left behind.",
     "executions": "List what was run.",
     "explain": "See what a file means, or how a fault or a probe is used.",
+    "follow": "Show an execution while it runs, to its end.",
     "init": "Write a scenario to begin with.",
     "plan": "See what running a scenario would mean.",
     "report": "Write the report of an execution.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
@@ -20,21 +21,31 @@ from test_coordination.domain.execution import Execution, FaultStatus
 from test_coordination.domain.plan import Plan, PlannedStep
 from test_coordination.domain.values import format_duration
 from test_coordination.domain.verdicts import Finding
+from test_coordination.interfaces.cli.layout import signs
 from test_coordination.interfaces.cli.narration import MOODS, narrate
+from test_coordination.interfaces.cli.prospects import Prospect, bar, time_left
 
 STYLES: Final = {"good": "green", "bad": "bold red", "warn": "yellow", "fault": "bold magenta"}
 FRAMES_PER_S: Final = 8
 STEPS_SHOWN: Final = 24
+BAR_COLUMNS: Final = 30
+LOOK_S: Final = 0.5
+"""How often it is found out how far it has come."""
 
 
 class MovingProgress:
-    """Events scroll by above; below stand the steps with their state and the time they take."""
+    """Events scroll by above; below stand the steps with their state and the time they take.
 
-    def __init__(self, plan: Plan, console: Console) -> None:
+    Below them all is how far it has come, and how long it may take yet.
+    """
+
+    def __init__(self, plan: Plan, console: Console, prospect: Prospect | None = None) -> None:
         self._plan = plan
         self._console = console
+        self._prospect = prospect
         self._state: Execution | None = None
         self._ahead_s = 0.0
+        self._told: tuple[float, Text] = (-math.inf, Text())
 
     def show(self, entry: Entry, state: Execution) -> None:
         """See `Progress.show`."""
@@ -47,6 +58,9 @@ class MovingProgress:
             text.append(line.text, style=STYLES.get(line.mood, ""))
             self._console.print(text)
 
+    def wait(self, state: Execution, waited: timedelta) -> None:
+        """See `Progress.wait`; the picture tells it all the time."""
+
     def picture(self) -> RenderableType:
         """Return what stands below the events at this moment."""
         state = self._state
@@ -55,7 +69,7 @@ class MovingProgress:
         table = Table.grid(padding=(0, 2))
         for step in self._shown(state):
             table.add_row(*self._row(step, state))
-        return Group(Text(), table, self._faults(state))
+        return Group(Text(), table, self._faults(state), self._outlook(state))
 
     def _shown(self, state: Execution) -> list[PlannedStep]:
         """Return the steps to be drawn: all if they fit, else those near what is running."""
@@ -81,6 +95,16 @@ class MovingProgress:
         """Return how long something took, or takes by now."""
         last = end.timestamp() if end else monotonic() - self._ahead_s
         return f"{max(0.0, last - start.timestamp()):5.1f} s"
+
+    def _outlook(self, state: Execution) -> Text:
+        """Return how far it has come; that takes a moment to find out, so not for every frame."""
+        now_s, (told_s, text) = monotonic(), self._told
+        if self._prospect is not None and now_s - told_s >= LOOK_S:
+            found = self._prospect(state)
+            text = Text(f"{bar(found.percent, BAR_COLUMNS, signs())} {found.percent:3d}%  ")
+            text.append(time_left(found), style="dim")
+            self._told = now_s, text
+        return text
 
     def _faults(self, state: Execution) -> Text:
         text = Text()
@@ -114,10 +138,10 @@ def _sign(outcome: Outcome, validation: Validation | None) -> tuple[str, str]:
 
 
 @contextmanager
-def moving_progress(plan: Plan) -> Iterator[MovingProgress]:
+def moving_progress(plan: Plan, prospect: Prospect | None = None) -> Iterator[MovingProgress]:
     """Draw on the terminal for as long as the body runs."""
     console = Console(highlight=False)
-    shown = MovingProgress(plan, console)
+    shown = MovingProgress(plan, console, prospect)
     with Live(
         console=console,
         get_renderable=shown.picture,

@@ -13,6 +13,7 @@ from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.ports import Library
 from test_coordination.application.serving import FleetWorker, Load, Witness
 from test_coordination.application.world import World
+from test_coordination.domain.events import Entry
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.scenario import Definition, DocumentKind, Part
 from test_coordination.domain.topology import Service, Topology
@@ -198,6 +199,10 @@ class Program(Protocol):
 
     def render(self, report: TestReport, form: str) -> bytes:
         """Return ``report`` in one of the forms that reports have."""
+        ...
+
+    def entry(self, entry: Entry) -> str:
+        """Return one entry of a log as a line of JSON."""
         ...
 
     def shipped(self, name: str) -> Path:

@@ -23,7 +23,7 @@ from test_coordination.interfaces.cli.exits import EXIT_INTERRUPTED, EXIT_STATUS
 from test_coordination.interfaces.cli.interruptions import Interruptions, interruptible
 from test_coordination.interfaces.cli.layout import listed
 from test_coordination.interfaces.cli.program import Program
-from test_coordination.interfaces.cli.progress import progress, say_verdict
+from test_coordination.interfaces.cli.progress import progress, say_verdict, shown_to_the_end
 
 FORMS: Final = {"html": "html", "json": "json", "junit": "xml", "markdown": "md"}
 RECENT: Final = 50
@@ -131,11 +131,10 @@ def _say_chances(plan: Plan) -> None:
 
 async def _shown(coordinator: Coordinator, execution: ExecutionId, plan: Plan) -> Execution:
     """Return the execution once it has ended and all of it was shown."""
-    state = Execution(id=execution)
-    with progress(plan) as shown:
-        async for entry in coordinator.follow_execution(execution):
-            state = state.apply(entry)
-            shown.show(entry, state)
+    prospect = await coordinator.execution_forecast(execution)
+    with progress(plan, prospect) as shown:
+        entries = coordinator.follow_execution(execution)
+        await shown_to_the_end(Execution(id=execution), entries, shown)
     return await coordinator.execution_result(execution)
 
 

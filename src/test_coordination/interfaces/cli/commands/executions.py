@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import click
 
+from test_coordination.application.outlook import Outlook
 from test_coordination.application.ports import ExecutionRecord
-from test_coordination.domain.values import format_duration
+from test_coordination.domain.execution import Status
+from test_coordination.domain.values import ExecutionId, format_duration
 from test_coordination.interfaces.cli.exits import carried_out
 from test_coordination.interfaces.cli.program import Program
+from test_coordination.interfaces.cli.prospects import prospect_document, prospect_text
 
 
 @click.command("executions")
@@ -19,20 +22,25 @@ from test_coordination.interfaces.cli.program import Program
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_obj
 def command(program: Program, limit: int, output: str) -> None:
-    """List what was run, newest first."""
+    """List what was run, newest first, and how far that has come which runs."""
 
-    async def job() -> Sequence[ExecutionRecord]:
+    async def job() -> tuple[Sequence[ExecutionRecord], Mapping[ExecutionId, Outlook]]:
         async with program.coordinator(None) as coordinator:
-            return await coordinator.list_executions(limit=limit)
+            records = await coordinator.list_executions(limit=limit)
+            running = [record.id for record in records if record.status is Status.RUNNING]
+            return records, {each: await coordinator.execution_progress(each) for each in running}
 
-    records = carried_out(job)
+    records, outlooks = carried_out(job)
     if output == "json":
-        click.echo(json.dumps([_plain(record) for record in records], indent=2))
+        listed = [_plain(record, outlooks.get(record.id)) for record in records]
+        click.echo(json.dumps(listed, indent=2))
         return
     if not records:
         click.echo("nothing was run yet; begin with `tcoord demo`")
     for record in records:
         click.echo(_line(record))
+        if (outlook := outlooks.get(record.id)) is not None:
+            click.echo(click.style(f"    {prospect_text(outlook)}", dim=True))
 
 
 def _line(record: ExecutionRecord) -> str:
@@ -52,7 +60,7 @@ def _took(record: ExecutionRecord) -> str:
     return format_duration(timedelta(seconds=round(took.total_seconds())))
 
 
-def _plain(record: ExecutionRecord) -> dict[str, object]:
+def _plain(record: ExecutionRecord, outlook: Outlook | None) -> dict[str, object]:
     return {
         "id": str(record.id),
         "scenario": record.scenario_name,
@@ -64,4 +72,5 @@ def _plain(record: ExecutionRecord) -> dict[str, object]:
         "started_at": record.started_at.isoformat() if record.started_at else None,
         "ended_at": record.ended_at.isoformat() if record.ended_at else None,
         "faults_outstanding": record.outstanding,
+        "progress": None if outlook is None else prospect_document(outlook),
     }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import UUID
 
 import click
 
 from test_coordination.domain.report import TestReport
-from test_coordination.domain.values import ExecutionId
+from test_coordination.interfaces.cli.choosing import RECENT, chosen
 from test_coordination.interfaces.cli.exits import carried_out
 from test_coordination.interfaces.cli.program import Program
 from test_coordination.interfaces.cli.running import FORMS, write_reports
@@ -37,8 +36,8 @@ def command(
 
     async def job() -> TestReport:
         async with program.coordinator(None) as coordinator:
-            records = await coordinator.list_executions(limit=1000)
-            identity = _chosen(execution, [record.id for record in records])
+            records = await coordinator.list_executions(limit=RECENT)
+            identity = chosen(execution, [record.id for record in records])
             return await coordinator.generate_test_report(identity)
 
     report = carried_out(job)
@@ -47,20 +46,3 @@ def command(
         return
     for path in write_reports(program, report, folder=folder, forms=(form,)):
         click.echo(f"report: {path}")
-
-
-def _chosen(text: str | None, known: list[ExecutionId]) -> ExecutionId:
-    if text is None:
-        if not known:
-            message = "nothing was run yet, so there is nothing to report; try `tcoord demo`"
-            raise click.UsageError(message)
-        return known[0]
-    matching = [identity for identity in known if str(identity).endswith(text.lower())]
-    if len(matching) == 1:
-        return matching[0]
-    try:
-        return ExecutionId(UUID(text))
-    except ValueError:
-        found = f"{len(matching)} recent executions end" if matching else "no execution ends"
-        message = f"{found} in {text!r}; `tcoord executions` lists them"
-        raise click.BadParameter(message, param_hint="EXECUTION") from None
