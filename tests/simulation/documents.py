@@ -30,7 +30,9 @@ def source(number: int, *, inner: int | None = None) -> str:
 
     A step more or less would make some of the texts wrong: whoever reads them skips those.
     """
-    return json.dumps(_Author(Random(f"scenario {number}"), inner=inner).scenario(number))
+    return json.dumps(
+        _Author(Random(f"scenario {number}"), name_of(number), inner=inner).scenario()
+    )
 
 
 def name_of(number: int) -> str:
@@ -42,6 +44,7 @@ class _Author:
     """Writes a scenario from its first step to its last; each may refer to those above it."""
 
     chance: Random
+    name: str
     inner: int | None = None
     above: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -49,11 +52,11 @@ class _Author:
     """Steps in the background."""
     count: int = 0
 
-    def scenario(self, number: int) -> Keys:
+    def scenario(self) -> Keys:
         some = self.often
         steps = self.steps(0)
         told: Keys = {
-            "scenario": name_of(number),
+            "scenario": self.name,
             "version": 1,
             "probes": {
                 "p": {"dial": {"dial": "p"}, "every": "1s", "timeout": "2s"},
@@ -160,12 +163,13 @@ class _Author:
         return told
 
     def deed(self, name: str) -> Keys:
-        return {"name": name, "seconds": self.one(0, 0.5, 1, 3), "fails": self.often(0.15)}
+        seconds = self.one(0, 0.5, 1, 3)
+        return {"name": f"{self.name}/{name}", "seconds": seconds, "fails": self.often(0.15)}
 
     def load(self, name: str) -> Keys:
         """Return an action that is done again and again beside the other steps."""
         self.aside.append(name)
-        deed = {"name": name, "seconds": 0.2, "fails": self.often(0.1)}
+        deed = {"name": f"{self.name}/{name}", "seconds": 0.2, "fails": self.often(0.1)}
         every = {"every": "1s"} if self.often(0.7) else {"every": "500ms", "times": 3}
         return {
             "action": self.one("note", "ask"),

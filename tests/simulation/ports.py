@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from uuid import UUID
 
@@ -95,31 +96,47 @@ class Glimpse:
 
 
 class RemoteJobs:
-    """The jobs of a fleet, as one worker reaches them: as patient as a job library is."""
+    """The jobs of a fleet, as one worker reaches them: as patient as a job library is.
+
+    It renews what it was told that it has. What it was given by an answer that was lost it does
+    not know of, and is given to another one.
+    """
 
     def __init__(self, line: Line, jobs: MemoryJobs) -> None:
         self._line = line
         self._jobs = jobs
+        self._known: set[ExecutionId] = set()
 
     async def take(self, service: Service, *, most: int) -> Sequence[ExecutionId]:
+        found: Sequence[ExecutionId] = ()
         with suppress(StoreUnavailableError):
-            return await self._line.ask(lambda: self._jobs.take(service, most=most))
-        return ()
+            found = await self._line.ask(partial(self._jobs.take, service, most=most))
+        self._known.update(found)
+        return found
 
     async def renew(self, worker: WorkerId) -> None:
         with suppress(StoreUnavailableError):
-            await self._line.ask(lambda: self._jobs.renew(worker))
+            await self._line.ask(partial(self._renew, worker, frozenset(self._known)))
+
+    async def _renew(self, worker: WorkerId, known: frozenset[ExecutionId]) -> None:
+        jobs = self._jobs._kept
+        unknown = [kept for name, kept in jobs.items() if name not in known]
+        before = [kept.renewed for kept in unknown]
+        await self._jobs.renew(worker)
+        for kept, renewed in zip(unknown, before, strict=True):
+            kept.renewed = renewed
 
     async def put_down(
         self, execution: ExecutionId, worker: WorkerId, handled: Handled, *, at_once: bool
     ) -> None:
+        self._known.discard(execution)
         with suppress(StoreUnavailableError):
             await self._line.ask(
-                lambda: self._jobs.put_down(execution, worker, handled, at_once=at_once)
+                partial(self._jobs.put_down, execution, worker, handled, at_once=at_once)
             )
 
     async def announce(self, worker: WorkerId, advert: Advert) -> None:
-        await self._line.ask(lambda: self._jobs.announce(worker, advert))
+        await self._line.ask(partial(self._jobs.announce, worker, advert))
 
     async def change(self) -> None:
         await asyncio.sleep(LOOK_EVERY.total_seconds())
@@ -133,3 +150,19 @@ class BlindWatch:
     ) -> Sequence[Sighting]:
         del topology, services
         return ()
+
+
+class Unmoved:
+    """Whoever is told what a worker of the fleet does, and does nothing about it."""
+
+    def taken(self, execution: ExecutionId, scenario: str) -> None:
+        """Hear it."""
+
+    def ended(self, execution: ExecutionId, scenario: str, end: Execution) -> None:
+        """Hear it."""
+
+    def given_back(self, execution: ExecutionId, scenario: str, reason: str) -> None:
+        """Hear it."""
+
+    def draining(self, executions: int, limit: timedelta) -> None:
+        """Hear it."""

@@ -17,7 +17,7 @@ from simulation.story import Ending, tell
 CHUNK = 200
 """How many stories a process tells before it says how they ended."""
 
-SHOWN_MAX = 10
+SHOWN_MAX = 3
 """How many of them it shows that fail."""
 
 

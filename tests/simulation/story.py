@@ -6,6 +6,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Final
@@ -18,6 +19,7 @@ from simulation.truth import Truth
 from simulation.worker import Backend, SimulatedWorker
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.serving import Load
 
 PATIENCE_S: Final = 240.0
 """How long everything may take to end after the last disturbance: a scenario's timeout, the
@@ -25,6 +27,12 @@ patience with a store, and the limit of an undo, one after the other."""
 
 CLOSING_S: Final = 120.0
 """How long a worker may take to end once it is told to."""
+
+FLEETS: Final = 0.6
+"""In how many stories the workers are a fleet, to which executions can be left."""
+
+DETACHED: Final = 0.7
+"""How many executions are left to the fleet there."""
 
 _SHOP: Final = Shop()
 
@@ -62,7 +70,7 @@ class Story:
         self.seed = seed
         self.chance = Random(f"story {seed}")
         self.loop = SimulatedLoop(Random(f"loop {seed}"))
-        self.truth = Truth(self.loop, telling=telling, fences_effects=True)
+        self.truth = Truth(self.loop, telling=telling)
         server = Server("the store", self.loop, Random(f"store {seed}"))
         self.backend = Backend(
             self.loop, self.truth, server, _SHOP, chance=Random(f"system {seed}")
@@ -71,6 +79,7 @@ class Story:
         self.machines = ["m1", "m2"][: self.chance.randint(1, 2)]
         self.quiet_s = self.chance.choice([4.0, 7.0, 12.0])
         self.healed = False
+        self.has_fleet = self.chance.random() < FLEETS
         self._scenarios: list[StoredScenario] = []
 
     # From the beginning to the end.
@@ -117,11 +126,15 @@ class Story:
         scenario = self._scenario()
         seed = self.chance.randrange(1000)
 
+        detached = self.has_fleet and self.chance.random() < DETACHED
+
         async def run(coordinator: Coordinator) -> None:
-            begun = await coordinator.execute_scenario(scenario.id, requested_by="ann", seed=seed)
+            begun = await coordinator.execute_scenario(
+                scenario.id, requested_by="ann", seed=seed, detached=detached
+            )
             await coordinator.execution_result(begun)
 
-        worker.ask(f"run {scenario.name}", run)
+        worker.ask(f"run {scenario.name}{' detached' if detached else ''}", run)
 
     def _scenario(self) -> StoredScenario:
         while not (found := _SHOP.stored(self.chance.randrange(STORIES))):
@@ -137,8 +150,9 @@ class Story:
         self.backend.store.weather.clear()
         self.backend.system.trouble.clear()
         self.backend.system.unwell.clear()
+        self.truth.ambushes.clear()
         for worker in self.fleet:
-            worker.line.cut = worker.reach.cut = False
+            worker.join()
             worker.process.pace_s = STEP_S
             worker.process.mark = 0
             worker.thaw()
@@ -188,10 +202,16 @@ class Story:
 
     def hire(self) -> SimulatedWorker:
         """Begin a worker."""
-        process = Process(len(self.fleet) + 1)
+        process, chance = Process(len(self.fleet) + 1), self.chance
+        load = Load(drain=timedelta(seconds=chance.choice([0, 2, 30])))
         worker = SimulatedWorker(
-            self.backend, process, machine=self.chance.choice(self.machines), fleet=self.fleet
+            self.backend,
+            process,
+            machine=chance.choice(self.machines),
+            fleet=self.fleet,
+            serves=load if self.has_fleet else None,
         )
+        self.truth.processes[process.number] = process
         self.truth.tell("hired", f"{worker} on {worker.machine}")
         return worker
 
@@ -199,6 +219,12 @@ class Story:
         """Return a worker that can be asked for something, if there is one."""
         up = [worker for worker in self.fleet if worker.up]
         return self.chance.choice(up) if up else None
+
+    def worker(self, process: Process | None) -> SimulatedWorker | None:
+        """Return who lives in a process, if it is there."""
+        return next(
+            (each for each in self.fleet if each.process is process and not each.gone), None
+        )
 
     def anyone(self) -> SimulatedWorker | None:
         """Return a worker whose process is there, if there is one."""

@@ -66,6 +66,8 @@ class System:
     trouble: Trouble = field(default_factory=Trouble)
     unwell: list[tuple[float, float]] = field(default_factory=list)
     """When, in seconds of the loop, it is ill by itself: from, and to."""
+    stubborn: dict[str, float] = field(default_factory=dict)
+    """Until when no fault can be taken from a service, however often that is tried."""
     receipts: int = 0
 
     def armed(self, service: str) -> Receipt:
@@ -78,6 +80,10 @@ class System:
         return {"off": receipt}
 
     def revert(self, receipt: Receipt, by: Process) -> Facts:
+        service = receipt.partition("#")[0]
+        if self.stubborn.get(service, 0.0) > self.loop.time():
+            cause = "it would not go"
+            raise FaultFailedError(fault="switch", service=service, doing="reverting", cause=cause)
         self.in_force.pop(receipt, None)
         self.witness.reverted(receipt, by)
         return {"on": receipt}

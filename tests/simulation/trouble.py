@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Protocol
 
+from simulation.loop import Process
 from simulation.truth import Truth
 from simulation.worker import Backend, SimulatedWorker
 from test_coordination.application.coordinator import Coordinator
@@ -17,9 +19,11 @@ class Scene(Protocol):
     chance: Random
     backend: Backend
     truth: Truth
+    fleet: list[SimulatedWorker]
 
     def after(self, delay_s: float, act: Callable[[], object]) -> None: ...
     def hire(self) -> SimulatedWorker: ...
+    def worker(self, process: Process | None) -> SimulatedWorker | None: ...
     def someone(self) -> SimulatedWorker | None: ...
     def anyone(self) -> SimulatedWorker | None: ...
 
@@ -29,16 +33,8 @@ Trouble = Callable[[Scene], None]
 
 def kill(scene: Scene) -> None:
     """Kill a worker after some number of its steps, or now; mostly another one comes."""
-    worker, chance = scene.anyone(), scene.chance
-    if worker is None:
-        return
-
-    def die() -> None:
-        worker.kill()
-        if chance.random() < 0.7:
-            scene.after(chance.uniform(0.0, 3.0), scene.hire)
-
-    _between_awaits(scene, worker, die)
+    if (worker := scene.anyone()) is not None:
+        _between_awaits(scene, worker, partial(_killed, scene, worker))
 
 
 def freeze(scene: Scene) -> None:
@@ -56,6 +52,52 @@ def _between_awaits(scene: Scene, worker: SimulatedWorker, act: Callable[[], Non
         return
     process.mark = process.steps + int(10 ** scene.chance.uniform(0.0, 2.3))
     process.marked = act
+
+
+def ambush(scene: Scene) -> None:
+    """Wait for something to happen, and hit whoever did it a few steps later."""
+    chance = scene.chance
+    happening = chance.choice(
+        ["armed", "armed", "injected", "given", "created", "acted", "written"]
+    )
+    hit = chance.choice([_killed, _frozen, _frozen, _cut])
+
+    def strike(process: Process | None) -> None:
+        if (worker := scene.worker(process)) is not None:
+            steps = chance.choice([0, 1, 2, 3, 5, 8])
+            worker.process.mark = worker.process.steps + steps
+            worker.process.marked = partial(hit, scene, worker)
+
+    scene.truth.ambushes.setdefault(happening, []).append(strike)
+
+
+def rude_awakening(scene: Scene) -> None:
+    """Let who is frozen go on just when what it has is given to another."""
+
+    def wake(process: Process | None) -> None:
+        del process
+        for worker in scene.fleet:
+            scene.after(scene.chance.uniform(0.0, 0.02), worker.thaw)
+
+    scene.truth.ambushes.setdefault("given", []).append(wake)
+    if (worker := scene.anyone()) is not None:
+        worker.freeze(30.0)
+
+
+def _killed(scene: Scene, worker: SimulatedWorker) -> None:
+    worker.kill()
+    if scene.chance.random() < 0.5:
+        scene.after(scene.chance.uniform(0.0, 3.0), scene.hire)
+
+
+def _frozen(scene: Scene, worker: SimulatedWorker) -> None:
+    worker.freeze(scene.chance.choice([4.6, 6.0, 9.0, 30.0]))
+
+
+def _cut(scene: Scene, worker: SimulatedWorker) -> None:
+    scene.truth.tell("cut", f"{worker} from the store")
+    worker.line.cut = True
+    scene.after(scene.chance.choice([3.0, 6.0, 9.0]), worker.join)
 
 
 def cut_off(scene: Scene) -> None:
@@ -114,6 +156,13 @@ def target_restarts(scene: Scene) -> None:
     scene.backend.system.restart(service)
 
 
+def stubborn(scene: Scene) -> None:
+    """Let a service keep its faults for longer than an undo tries."""
+    service = scene.chance.choice(["shop", "bank", "till"])
+    scene.truth.tell("stubborn", service)
+    scene.backend.system.stubborn[service] = scene.backend.loop.now_s + 70.0
+
+
 def system_ill(scene: Scene) -> None:
     """Let the system be ill by itself."""
     now = scene.backend.loop.now_s
@@ -153,9 +202,9 @@ def undo(scene: Scene) -> None:
 
 
 def close(scene: Scene) -> None:
-    """Tell a worker to end; mostly another one comes."""
+    """Tell a worker to end, or cancel all that it does; mostly another one comes."""
     if (worker := scene.anyone()) is not None:
-        worker.close()
+        worker.close(cancelled=scene.chance.random() < 0.5)
         if scene.chance.random() < 0.7:
             scene.after(scene.chance.uniform(0.0, 3.0), scene.hire)
 
@@ -166,6 +215,7 @@ def come(scene: Scene) -> None:
 
 
 TROUBLES: list[Trouble] = [
-    kill, kill, freeze, freeze, cut_off, cut_targets, store_away, store_slow, store_lossy,
-    targets_fail, target_restarts, system_ill, clock_jumps, slow_worker, abort, undo, close, come,
+    kill, freeze, ambush, ambush, ambush, rude_awakening, cut_off, cut_targets, store_away,
+    store_slow, store_lossy, targets_fail, target_restarts, stubborn, system_ill, clock_jumps,
+    slow_worker, abort, undo, close, come,
 ]  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from simulation.loop import Process, SimulatedLoop
 from simulation.network import Server
@@ -25,6 +26,9 @@ from test_coordination.domain.execution import Execution, FaultStatus, Status
 from test_coordination.domain.plan import PlannedStep
 from test_coordination.domain.values import ExecutionId, Receipt, StepId, WorkerId
 from test_coordination.domain.verdicts import Verdict
+
+Ambush: TypeAlias = Callable[[Process | None], None]
+"""Something that is done as soon as something else happens, to the process that did it."""
 
 
 @dataclass(slots=True)
@@ -49,8 +53,6 @@ class Truth:
 
     loop: SimulatedLoop
     telling: bool = False
-    fences_effects: bool = False
-    """Whether a worker that has lost an execution must not touch a target."""
     violations: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
@@ -58,8 +60,13 @@ class Truth:
     owners: dict[Receipt, ExecutionId] = field(default_factory=dict)
     workers: dict[int, WorkerId] = field(default_factory=dict)
     """Who the processes are, by their numbers."""
+    processes: dict[int, Process] = field(default_factory=dict)
     in_force: dict[Receipt, str] = field(default_factory=dict)
     """The faults that bite, and whom."""
+    done: Counter[str] = field(default_factory=Counter)
+    """How often each action has taken effect."""
+    ambushes: dict[str, list[Ambush]] = field(default_factory=dict)
+    """Who waits for something to happen, by its kind."""
     digest: int = 0
 
     def tell(self, kind: str, text: str = "") -> None:
@@ -68,6 +75,11 @@ class Truth:
         self.digest = zlib.crc32(f"{self.loop.now_s:.6f} {kind} {text}".encode(), self.digest)
         if self.telling:
             self.lines.append(f"{self.loop.now_s:10.4f} {kind:10} {text}")
+
+    def happened(self, kind: str, to: Process | None) -> None:
+        """Let whoever waits for that in the dark do what it waits to do."""
+        if waiting := self.ambushes.get(kind):
+            waiting.pop()(to)
 
     def violated(self, what: str) -> None:
         self.violations.append(what)
@@ -80,6 +92,7 @@ class Truth:
         if record.id in self.executions:
             return
         self.tell("created", f"{_short(record.id)} {record.scenario_name}")
+        self.happened("created", self._process(record.worker))
         self.executions[record.id] = Told(
             record=record,
             state=Execution(id=record.id),
@@ -95,6 +108,11 @@ class Truth:
         if epoch <= told.epoch:
             self.violated(f"execution {execution} was given away under epoch {epoch} again")
         told.epoch, told.holders[epoch] = epoch, by
+        self.happened("given", self._process(by))
+
+    def _process(self, worker: WorkerId) -> Process | None:
+        numbers = (number for number, each in self.workers.items() if each == worker)
+        return self.processes.get(next(numbers, 0))
 
     def appended(
         self, caller: Process, entries: Sequence[Entry], *, leading_to: Execution, epoch: int
@@ -119,6 +137,7 @@ class Truth:
                 case FaultArmed(step=step, receipt=receipt):
                     told.receipts[step] = receipt
                     self.owners[receipt] = leading_to.id
+                    self.happened("armed", caller)
                 case FaultReverted(step=step):
                     self._gone(told, step)
                 case StepStarted(step=step):
@@ -129,6 +148,7 @@ class Truth:
                     self._ended(told, verdict)
                 case _:
                     pass
+        self.happened("written", caller)
         if (told.state.status, told.state.position) != (leading_to.status, leading_to.position):
             self.violated(f"the log of {leading_to.id} does not lead to what was said")
 
@@ -175,21 +195,26 @@ class Truth:
         step = next(step for step, each in told.receipts.items() if each == receipt)
         if told.state.faults[step].status is FaultStatus.REVERTED:
             self.violated(f"{receipt} was injected after its log said that it is undone")
-        self._fenced(told, by, f"injected {receipt}")
+        if self.workers.get(by.number) != told.holders[told.epoch]:
+            self.violated(f"process {by.number} injected {receipt} after it lost {told.state.id}")
+        self.happened("injected", by)
 
     def reverted(self, receipt: Receipt, by: Process) -> None:
         self.tell("reverted", f"{receipt} by {by.number}")
+        self.happened("reverted", by)
 
     def acted(self, name: str, by: Process) -> None:
+        """See that whoever does something has an execution of which that is a step."""
         self.tell("acted", f"{name} by {by.number}")
-
-    def _fenced(self, told: Told, by: Process, doing: str) -> None:
-        if self.workers.get(by.number) != told.holders[told.epoch]:
-            self.counts["zombie effects"] += 1
-            if self.fences_effects:
-                self.violated(
-                    f"process {by.number} {doing} after execution {told.state.id} was given away"
-                )
+        self.done[name] += 1
+        worker, scenario = self.workers.get(by.number), name.partition("/")[0]
+        if not any(
+            told.holders[told.epoch] == worker and told.state.status is not Status.FINISHED
+            for told in self.executions.values()
+            if told.record.scenario_name == scenario
+        ):
+            self.violated(f"process {by.number} did {name} and has no such execution any more")
+        self.happened("acted", by)
 
     # The end.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import InitVar, dataclass, field
@@ -17,7 +16,15 @@ from anyio.abc import TaskGroup
 from simulation.library import EXPRESSIONS, SECRETS, Shop, topology
 from simulation.loop import Process, SimulatedLoop
 from simulation.network import WORLD, Line, Remote, Server
-from simulation.ports import BlindWatch, Glimpse, KeptEvidence, Names, RemoteJobs, WallClock
+from simulation.ports import (
+    BlindWatch,
+    Glimpse,
+    KeptEvidence,
+    Names,
+    RemoteJobs,
+    Unmoved,
+    WallClock,
+)
 from simulation.targets import Reach, System, catalogue
 from simulation.truth import Truth, WitnessedLog
 from test_coordination.adapters.cron import CronCalendar
@@ -34,6 +41,8 @@ from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.fleet import Queue, Worker, Workers
 from test_coordination.application.lending import coordinating
 from test_coordination.application.ports import Evidence, ExecutionLog
+from test_coordination.application.routing import offered
+from test_coordination.application.serving import FleetWorker, Load, Machinery, Terms
 from test_coordination.application.timetable import Inbox, Timetable, Timing
 from test_coordination.application.world import World
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
@@ -99,8 +108,16 @@ class SimulatedWorker:
     """A process that lends a coordinator for as long as it lives."""
 
     def __init__(
-        self, backend: Backend, process: Process, *, machine: str, fleet: list[SimulatedWorker]
+        self,
+        backend: Backend,
+        process: Process,
+        *,
+        machine: str,
+        fleet: list[SimulatedWorker],
+        serves: Load | None = None,
     ) -> None:
+        """Carry out what others ordered as well, if it ``serves``."""
+        self.serves = serves
         self.backend = backend
         self.process = process
         self.machine = machine
@@ -111,8 +128,10 @@ class SimulatedWorker:
         self.over = False
         """Whether it has ended by itself."""
         self._asking = 0
+        self._closed = False
         self._clients: TaskGroup | None = None
-        self._closing = asyncio.Event()
+        self._closing = anyio.Event()
+        self._scope = anyio.CancelScope()
         self._fleet = fleet
         fleet.append(self)
         backend.loop.spawn(process, self._main())
@@ -132,7 +151,7 @@ class SimulatedWorker:
     @property
     def up(self) -> bool:
         """Tell whether work can be given to it."""
-        return self._clients is not None and not self.gone and not self._closing.is_set()
+        return self._clients is not None and not self.gone and not self._closed
 
     def world(self) -> World:
         backend, line = self.backend, self.line
@@ -167,18 +186,43 @@ class SimulatedWorker:
     async def _main(self) -> None:
         truth, number = self.backend.truth, self.process.number
         try:
-            async with coordinating(self.world()) as coordinator:
-                self.coordinator = coordinator
-                truth.tell("up", str(number))
-                async with anyio.create_task_group() as self._clients:
-                    await self._closing.wait()
-                    self._clients.cancel_scope.cancel()
+            with self._scope:
+                await self._lend()
         except StoreUnavailableError as error:
             truth.tell("no store", f"{number}: {error}")
         except Exception as error:  # noqa: BLE001  whatever it is, it should not have come out
             truth.violated(f"worker {number} broke off with {_said(error)}")
         self.over = True
         truth.tell("down", str(number))
+
+    async def _lend(self) -> None:
+        world = self.world()
+        async with coordinating(world) as self.coordinator:
+            self.backend.truth.tell("up", str(self.process.number))
+            async with anyio.create_task_group() as self._clients:
+                if self.serves is None:
+                    await self._closing.wait()
+                else:
+                    await self._fleet_worker(world, self.coordinator).serve(self._closing)
+                self._clients.cancel_scope.cancel()
+
+    def _fleet_worker(self, world: World, coordinator: Coordinator) -> FleetWorker:
+        work, load = coordinator.work, self.serves
+        assert load is not None, "it serves"
+        return FleetWorker(
+            me=work.me,
+            terms=Terms(
+                program="simulated", offers=offered(world.catalogue, topology()), load=load
+            ),
+            machinery=Machinery(
+                log=world.stores.log,
+                executions=work.executions,
+                dispatch=world.dispatch,
+                memory=lambda: 0,
+                behind=lambda: timedelta(0),
+            ),
+            witness=Unmoved(),
+        )
 
     def ask(self, doing: str, act: Callable[[Coordinator], Awaitable[Any]]) -> None:
         """Have somebody in this process ask its coordinator for something."""
@@ -205,10 +249,12 @@ class SimulatedWorker:
         """Let it reach everything again."""
         self.line.cut = self.reach.cut = False
 
-    def close(self) -> None:
-        """Ask the process to end, as SIGTERM does."""
-        self.backend.truth.tell("close", str(self.process.number))
-        self.backend.loop.call_soon(self._closing.set, context=WORLD)
+    def close(self, *, cancelled: bool = False) -> None:
+        """Ask the process to end, as SIGTERM does, or cancel all that it does."""
+        self.backend.truth.tell("cancel" if cancelled else "close", str(self.process.number))
+        end = self._scope.cancel if cancelled else self._closing.set
+        self._closed = True
+        self.process.context.copy().run(self.backend.loop.call_soon, end)
 
     def kill(self) -> None:
         """End it between two of its awaits, as SIGKILL does."""
