@@ -93,7 +93,9 @@ async def test_faults_of_a_worker_that_has_left_are_undone_newest_first() -> Non
 
 
 @virtual
-async def test_an_undo_that_gets_nowhere_holds_the_older_ones_up_for_ten_seconds_only() -> None:
+async def test_an_undo_that_gets_nowhere_holds_up_older_ones_of_its_execution_for_ten_seconds() -> (
+    None
+):
     lab = Lab()
     await left(lab)
     await left(lab)
@@ -101,10 +103,30 @@ async def test_an_undo_that_gets_nowhere_holds_the_older_ones_up_for_ten_seconds
 
     swept = await lab.sweeper(900).sweep()
 
-    assert lab.kit.board.done("revert") == ["shop", "bank", "shop", "bank"]
-    assert lab.kit.board.times("revert") == [10.0, 10.0, 10.0, 30.0]
+    assert lab.kit.board.done("revert") == ["bank", "shop", "shop", "bank"]
+    assert lab.kit.board.times("revert") == [0.1, 0.1, 10.0, 30.0]
     assert [len(one.undone) for one in swept] == [2, 2]
     assert await lab.log.unsettled() == []
+
+
+@virtual
+async def test_an_undo_that_gets_nowhere_delays_nobody_who_dies_meanwhile() -> None:
+    lab = Lab()
+    async with lab.coordinator() as coordinator:
+        stuck = await left(lab)
+        lab.kit.off.trouble("revert", Hang(seconds=40), Hang(seconds=40))
+        await until(20.2)
+        other = await left(lab)
+        await until(21)
+        in_time = await lab.state(other.id)
+        again = await coordinator.undo_faults()
+        ended_s = anyio.current_time()
+
+    assert in_time.status is Status.FINISHED
+    assert in_time.outstanding == ()
+    assert again == []
+    assert ended_s == pytest.approx(50, abs=1)
+    assert (await lab.state(stuck.id)).outstanding == ()
 
 
 @virtual
