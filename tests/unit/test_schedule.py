@@ -115,6 +115,7 @@ def test_a_schedule_is_read_back_as_it_was_written(trigger: Trigger) -> None:
         closures=(Closure(since=NOON, until=NOON + HOUR),),
         max_runs=3,
         priority=-2,
+        labels=frozenset({"zone=eu"}),
     )
     schedule = Schedule(trigger=trigger, rules=rules)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
+from test_coordination.application.agenda import Agenda
 from test_coordination.application.definitions import (
     EMPTY_SHELF,
 )
@@ -15,7 +16,8 @@ from test_coordination.application.gathering import Loaded
 from test_coordination.application.outlook import Forecast, Outlook
 from test_coordination.application.ports import ExecutionRecord, Library
 from test_coordination.application.reports import Reports
-from test_coordination.application.shelf import TEXT_FILE, Shelf
+from test_coordination.application.scheduler import Scheduler
+from test_coordination.application.shelf import TEXT_FILE
 from test_coordination.application.snapshots import Snapshots, ValidationResult
 from test_coordination.application.suite_runs import (
     EntryResult,
@@ -33,7 +35,7 @@ from test_coordination.domain.topology import Invariant, Topology
 from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value
 
 
-class Coordinator(Shelf):
+class Coordinator(Agenda):
     """Stores scenarios, runs them, watches, undoes, and tells what it saw.
 
     It lives inside `coordinating`, and its executions end with it.
@@ -318,3 +320,13 @@ class Coordinator(Shelf):
             StoreUnavailableError: the stores cannot be read or written.
         """
         return await self._sweeper.sweep(again=True)
+
+    async def run_schedules(self) -> NoReturn:
+        """Have executions begun whenever a schedule is due, until this is cancelled.
+
+        Any number of programs may do so at once: each run that is due is begun once, also if one
+        of them dies. Looked after are the schedules of this system under test. What is begun
+        waits for a worker.
+        """
+        scheduler = Scheduler(self._world, begin=self._executions.start, stop=self.abort_execution)
+        await scheduler.run()

@@ -46,7 +46,6 @@ EVENT_NAMES: Final[Names] = {
 }
 READ_MAX: Final = 100
 """How many events are read of a stream at once."""
-WATCH_EVERY: Final = timedelta(seconds=1)
 WATCHED_EVERY: Final = timedelta(seconds=5)
 """How often it is asked which services schedules wait for."""
 

@@ -12,7 +12,7 @@ import anyio
 
 from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.executions import Order
-from test_coordination.application.hearing import WATCH_EVERY, Ears, Matching
+from test_coordination.application.hearing import Ears, Matching
 from test_coordination.application.ports import NotFoundError
 from test_coordination.application.timetable import Errand, FiringState, StoredSchedule
 from test_coordination.application.world import World
@@ -45,13 +45,14 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often a scheduler looks, and how much it does at once.
+    """How often a scheduler looks, at schedules and at services, and how much it does at once.
 
     ``lease`` is how long the beginning of an execution may take before another scheduler does
     it as well, ``again`` after what time an execution is looked at again that is being replaced.
     """
 
     poll: timedelta = timedelta(milliseconds=500)
+    watch: timedelta = timedelta(seconds=1)
     lease: timedelta = timedelta(seconds=10)
     again: timedelta = timedelta(milliseconds=500)
     looked_at: int = 200
@@ -84,7 +85,7 @@ class Scheduler:
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._keep, self._ears.read, self._pace.poll)
-            group.start_soon(self._keep, self._ears.watch, WATCH_EVERY)
+            group.start_soon(self._keep, self._ears.watch, self._pace.watch)
             group.start_soon(self._keep, self.turn, self._pace.poll)
             await anyio.sleep_forever()
         raise AssertionError  # pragma: no cover  nothing ends it but being cancelled
@@ -188,6 +189,7 @@ class Scheduler:
         order = Order(
             requested_by=f"schedule {wanted.name}",
             priority=wanted.schedule.rules.priority,
+            requires=wanted.schedule.rules.labels,
             id=errand.execution,
             detached=True,
         )

@@ -53,7 +53,7 @@ class EventTooLargeError(CoordinationError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class NewSchedule:
     """What somebody wants to run by itself: under which name, when, and with which parameters.
 
     With ``newest`` it is always the newest version of the scenario that runs. What chance
@@ -74,7 +74,7 @@ class Schedules:
 
     world: World
 
-    async def create(self, scenario: StoredScenario, wish: Wish) -> StoredSchedule:
+    async def create(self, scenario: StoredScenario, new: NewSchedule) -> StoredSchedule:
         """Keep a schedule, and return it.
 
         Raises:
@@ -87,24 +87,24 @@ class Schedules:
             UnknownServiceError: it waits for a service that there is not.
             ScheduleExistsError: another one has its name.
         """
-        name = schedule_name(wish.name)
+        name = schedule_name(new.name)
         topology = self.world.topology(doing=f"scheduling {scenario.name!r}")
-        await self._check(wish.schedule, name=name)
+        await self._check(new.schedule, name=name)
         scenarios = Scenarios(world=self.world)
-        scenarios.plan(await scenarios.load(scenario), wish.parameters, seed=0)
+        scenarios.plan(await scenarios.load(scenario), new.parameters, seed=0)
         now = await self.world.timing.timetable.now()
         drawn = self.world.identities.new()
         stored = StoredSchedule(
             id=ScheduleId(drawn),
             name=name,
             scenario=scenario.name,
-            version=None if wish.newest else scenario.version,
-            parameters={key: _plain(value) for key, value in wish.parameters.items()},
-            schedule=wish.schedule,
+            version=None if new.newest else scenario.version,
+            parameters={key: _plain(value) for key, value in new.parameters.items()},
+            schedule=new.schedule,
             system=topology.name,
-            seed=drawn.int & SEED_MAX if wish.seed is None else wish.seed,
+            seed=drawn.int & SEED_MAX if new.seed is None else new.seed,
             created_at=now,
-            created_by=wish.by,
+            created_by=new.by,
         )
         stored = self._awaiting(stored, now)
         if stored.over_at is not None:

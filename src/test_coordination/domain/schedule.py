@@ -237,7 +237,8 @@ class Rules:
 
     Each run begins at a moment that chance chooses within ``window`` from its time on, but before
     the next one's time. Nothing begins during blackouts and closures. After ``max_runs`` the
-    schedule is over; runs by hand do not count. ``priority`` is that of its executions.
+    schedule is over; runs by hand do not count. ``priority`` is that of its executions, and
+    ``labels`` such as ``zone=eu`` are what the workers have that may carry them out.
     """
 
     misfire: Misfire = Misfire()
@@ -247,6 +248,7 @@ class Rules:
     closures: tuple[Closure, ...] = ()
     max_runs: int | None = None
     priority: int = 0
+    labels: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _need_length("the window", self.window, least=timedelta(0))

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from test_coordination.adapters.codec import decode_facts, encode
-from test_coordination.adapters.memory.executions import MemoryExecutionLog
-from test_coordination.adapters.memory.schedules import MemoryTimetable
+from test_coordination.adapters.memory.schedules import KnownExecutions, MemoryTimetable
 from test_coordination.application.timetable import Matches, Occurrence, Sighting
 from test_coordination.domain.due import Instant
 from test_coordination.domain.schedule import OnChange, ended_topic
@@ -17,7 +16,7 @@ from test_coordination.domain.values import ServiceName
 class MemoryInbox:
     """An `Inbox` of the schedules in a timetable, and of the executions in ``log``."""
 
-    def __init__(self, log: MemoryExecutionLog, timetable: MemoryTimetable) -> None:
+    def __init__(self, log: KnownExecutions, timetable: MemoryTimetable) -> None:
         self._log = log
         self._timetable = timetable
         timetable.unheard = lambda: bool(self._kept) or self._read < len(self._log.ended)

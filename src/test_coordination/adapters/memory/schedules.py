@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from test_coordination.adapters.codec import decode_facts, decode_schedule, encode, encode_schedule
-from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.application.ports import (
     Clock,
     ExecutionRecord,
@@ -38,16 +37,31 @@ class _Kept:
     taken_until: datetime | None = None
 
 
+class KnownExecutions(Protocol):
+    """What is asked of executions here; a `MemoryExecutionLog` knows it."""
+
+    @property
+    def ended(self) -> Sequence[ExecutionRecord]:
+        """Return those that have ended, in the order in which they did."""
+        ...
+
+    def known(self, execution: ExecutionId) -> ExecutionRecord:
+        """Return the record of one that there is."""
+        ...
+
+
 class MemoryTimetable:
     """A `Timetable` whose time is that of ``clock``, and which knows the executions of ``log``."""
 
-    def __init__(self, clock: Clock, log: MemoryExecutionLog, identities: Identities) -> None:
+    def __init__(self, clock: Clock, log: KnownExecutions, identities: Identities) -> None:
         self._clock = clock
         self._log = log
         self._identities = identities
         self._schedules: dict[str, StoredSchedule] = {}
         self._firings: dict[ScheduleId, dict[Key, _Kept]] = {}
         self._open: dict[ScheduleId, dict[Key, _Kept]] = {}
+        self._due: dict[tuple[Key, str], _Kept] = {}
+        self._waiting: dict[str, set[str]] = {}
         self.unheard: Callable[[], bool] = lambda: False
         """Tells whether there is something to hear; an inbox puts its own in this place."""
 
@@ -73,6 +87,8 @@ class MemoryTimetable:
             )
             self._firings[schedule.id] = {}
             self._open[schedule.id] = {}
+            topic = schedule.schedule.topic(schedule.system)
+            self._waiting.setdefault(topic, set()).add(schedule.name)
 
     async def get(self, name: str) -> StoredSchedule:
         """See `Timetable.get`."""
@@ -105,6 +121,8 @@ class MemoryTimetable:
         """See `Timetable.delete`."""
         stored = self._one(name)
         del self._schedules[stored.name], self._firings[stored.id], self._open[stored.id]
+        self._waiting[stored.schedule.topic(stored.system)].discard(stored.name)
+        self._due = {key: kept for key, kept in self._due.items() if key[1] != stored.name}
 
     async def look(self, decide: Decide, *, system: str, limit: int) -> int:
         """See `Timetable.look`."""
@@ -113,7 +131,7 @@ class MemoryTimetable:
         for _, name in ready:
             stored = self._schedules[name]
             look = decide(self._standing(stored, now), now)
-            begun = sum(self._keep(stored.id, ruling, now) for ruling in look.rulings)
+            begun = sum(self._keep(stored, ruling, now) for ruling in look.rulings)
             self._schedules[name] = self._after(stored, look, begun=begun, now=now)
         return len(ready)
 
@@ -121,7 +139,7 @@ class MemoryTimetable:
         """See `Timetable.fire`."""
         stored, now = self._one(name), self._clock.now()
         (ruling,) = decide(self._standing(stored, now), now).rulings
-        self._keep(stored.id, ruling, now)
+        self._keep(stored, ruling, now)
         return self._firings[stored.id][_key(ruling.instant)].firing
 
     async def take(self, *, system: str, limit: int, lease: timedelta) -> Sequence[Errand]:
@@ -143,7 +161,7 @@ class MemoryTimetable:
         if kept.firing.state is FiringState.DUE or state is FiringState.STARTED:
             kept.firing = replace(kept.firing, state=state, why=why)
             kept.taken_until = None if again is None else self._clock.now() + again
-            self._index(errand.schedule.id, key, kept)
+            self._index(errand.schedule, key, kept)
 
     async def firings(
         self, name: str, *, limit: int, before: datetime | None = None
@@ -155,18 +173,8 @@ class MemoryTimetable:
 
     def waiting_for(self, topic: str) -> Sequence[StoredSchedule]:
         """Return for `MemoryInbox` the schedules that may hear of something now."""
-        return [
-            stored
-            for stored in self._schedules.values()
-            if stored.schedule.topic(stored.system) == topic
-            and stored.paused_at is None
-            and stored.over_at is None
-        ]
-
-    def topics(self) -> frozenset[tuple[str, str]]:
-        """Return the topics that any schedule waits for, each with its system."""
-        known = self._schedules.values()
-        return frozenset((each.system, each.schedule.topic(each.system)) for each in known)
+        known = map(self._one, sorted(self._waiting.get(topic, ())))
+        return [each for each in known if each.paused_at is None and each.over_at is None]
 
     def hear(self, stored: StoredSchedule, instant: Instant) -> None:
         """Note that a schedule has heard of something; what it knows already changes nothing."""
@@ -195,11 +203,11 @@ class MemoryTimetable:
 
     def _free(self, system: str, now: datetime) -> Iterator[tuple[Key, StoredSchedule, _Kept]]:
         """Yield the firings that are due and that nobody is at."""
-        for stored in self._schedules.values():
-            for key, kept in self._open[stored.id].items():
-                taken = kept.taken_until is not None and kept.taken_until > now
-                if stored.system == system and kept.firing.state is FiringState.DUE and not taken:
-                    yield key, stored, kept
+        for (key, name), kept in self._due.items():
+            stored = self._schedules[name]
+            taken = kept.taken_until is not None and kept.taken_until > now
+            if stored.system == system and not taken:
+                yield key, stored, kept
 
     def _standing(self, stored: StoredSchedule, now: datetime) -> Standing:
         busy, spans = False, []
@@ -211,7 +219,7 @@ class MemoryTimetable:
                 spans.append(Span(since=record.requested_at, until=record.ended_at))
             if not under_way and (record is None or _is_past(record, now)):
                 kept.firing = replace(kept.firing, state=FiringState.ENDED)
-                self._index(stored.id, key, kept)
+                self._index(stored, key, kept)
         return Standing(
             schedule=stored.schedule,
             seed=stored.seed,
@@ -232,14 +240,14 @@ class MemoryTimetable:
         for instant in list(self._heard(schedule)):
             del self._firings[schedule][_key(instant)]
 
-    def _keep(self, schedule: ScheduleId, ruling: Ruling, now: datetime) -> bool:
+    def _keep(self, stored: StoredSchedule, ruling: Ruling, now: datetime) -> bool:
         """Keep a ruling unless there is one already; tell whether something is to be begun."""
-        rows, key = self._firings[schedule], _key(ruling.instant)
+        rows, key = self._firings[stored.id], _key(ruling.instant)
         if key in rows and rows[key].firing.state is not FiringState.HEARD:
             return False
         runs = ruling.skip is None
         firing = Firing(
-            schedule=schedule,
+            schedule=stored.id,
             due=ruling.instant.due,
             cause=ruling.instant.cause,
             state=FiringState.DUE if runs else FiringState.SKIPPED,
@@ -248,7 +256,7 @@ class MemoryTimetable:
             why=ruling.why,
         )
         rows[key] = _Kept(firing=firing)
-        self._index(schedule, key, rows[key])
+        self._index(stored, key, rows[key])
         return runs
 
     def _after(
@@ -273,11 +281,15 @@ class MemoryTimetable:
         first = next(self._heard(stored.id), None)
         return replace(stored, next_moment=None if first is None else first.due)
 
-    def _index(self, schedule: ScheduleId, key: Key, kept: _Kept) -> None:
+    def _index(self, stored: StoredSchedule, key: Key, kept: _Kept) -> None:
         if kept.firing.state in OPEN:
-            self._open[schedule][key] = kept
+            self._open[stored.id][key] = kept
         else:
-            self._open[schedule].pop(key, None)
+            self._open[stored.id].pop(key, None)
+        if kept.firing.state is FiringState.DUE:
+            self._due[key, stored.name] = kept
+        else:
+            self._due.pop((key, stored.name), None)
 
     def _errand(self, stored: StoredSchedule, key: Key, firing: Firing) -> Errand:
         assert firing.execution is not None, "it is due"

@@ -1,0 +1,446 @@
+"""The scheduler: what is due is begun, once, whatever comes between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from support.engine_stores import gone
+from support.schedules_office import EACH_TURN, TEXT, TURN, Office, sighting
+from support.stores_story import new_scenario
+from support.virtual_time import at, virtual
+from test_coordination.application.scheduler import Pace
+from test_coordination.application.schedules import Schedules
+from test_coordination.application.timetable import FiringState, Inbox
+from test_coordination.application.world import NoTopologyError
+from test_coordination.domain.schedule import (
+    AfterExecution,
+    At,
+    Blackout,
+    Cron,
+    Misfire,
+    MisfirePolicy,
+    OnChange,
+    OnEvent,
+    Overlap,
+    Rules,
+)
+from test_coordination.domain.values import ServiceName
+from test_coordination.domain.verdicts import Verdict
+
+ALL = Rules(overlap=Overlap.ALLOW)
+
+
+async def passes(turns: float) -> None:
+    """Let so much time pass; at the end of each turn the usual schedule is due."""
+    await anyio.sleep(turns * TURN.total_seconds())
+
+
+@virtual
+async def test_what_is_due_is_begun_as_it_was_ordered() -> None:
+    office = Office()
+    rules = Rules(priority=4, labels=frozenset({"zone=eu"}))
+    await office.schedule(rules=rules, parameters={"outage": timedelta(seconds=90)})
+
+    async with office.at_work():
+        await passes(1.01)
+
+    ((stored, given, order),) = office.begun
+    (firing,) = await office.firings()
+    assert (stored.name, given) == ("story", {"outage": "1m30s"})
+    assert (order.id, order.requested_by) == (firing.execution, "schedule s")
+    assert (order.detached, order.priority, order.requires) == (True, 4, frozenset({"zone=eu"}))
+    assert firing.state is FiringState.STARTED
+
+
+@virtual
+async def test_it_begins_within_half_a_second_of_its_time() -> None:
+    office = Office()
+    await office.schedule(At(moment=at(100.3)))
+
+    async with office.at_work():
+        await anyio.sleep(100.3 + 0.51)
+
+    assert len(office.begun) == 1
+
+
+@virtual
+async def test_several_at_work_begin_each_once() -> None:
+    office = Office()
+    for number in range(50):
+        await office.schedule(name=f"s{number}")
+
+    async with office.at_work(4):
+        await passes(4.1)
+
+    assert len(office.begun) == 200
+    assert len({order.id for _, _, order in office.begun}) == 200
+
+
+@virtual
+async def test_the_newest_version_runs_or_always_the_same_one() -> None:
+    office = Office()
+    await office.schedule(name="newest")
+    await office.schedule(name="first", newest=False)
+    await office.lab.scenarios.store(new_scenario("story", TEXT + "\ntitle: other"))
+
+    async with office.at_work():
+        await passes(1.1)
+
+    versions = {order.requested_by: stored.version for stored, _, order in office.begun}
+    assert versions == {"schedule newest": 2, "schedule first": 1}
+
+
+@virtual
+async def test_what_cannot_be_begun_is_told_with_why_and_the_next_one_is_tried() -> None:
+    office = Office()
+    await office.schedule()
+    office.troubles.append(NoTopologyError(doing="planning"))
+
+    async with office.at_work():
+        await passes(2.1)
+
+    failed, begun = await office.firings()
+    assert failed.state is FiringState.FAILED
+    assert failed.why.startswith("planning needs a topology")
+    assert failed.why.endswith("[topology.missing]")
+    assert begun.state is FiringState.STARTED
+
+
+@virtual
+async def test_what_a_store_kept_from_beginning_is_begun_later_as_the_same_execution() -> None:
+    office = Office()
+    await office.schedule()
+    office.troubles.extend([gone(), gone()])
+
+    async with office.at_work():
+        await passes(1.0)
+        await anyio.sleep(25)
+
+    (firing,) = await office.firings()
+    assert [order.id for _, _, order in office.begun] == [firing.execution]
+
+
+@virtual
+async def test_a_store_that_goes_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office()
+    await office.schedule()
+
+    async def away(_: str) -> bool:
+        raise gone()
+
+    async with office.at_work():
+        with monkeypatch.context() as patched:
+            patched.setattr(office.lab.timetable, "stirs", away)
+            await passes(1.5)
+        await anyio.sleep(1)
+
+    assert await office.states() == [FiringState.STARTED]
+
+
+@virtual
+async def test_while_one_is_under_way_the_next_is_left_out() -> None:
+    office = Office()
+    await office.schedule(rules=Rules())
+
+    async with office.at_work():
+        await passes(2.1)
+        await office.end(office.begun[0][2].id or office.stopped[0])
+        await passes(1)
+
+    states = await office.states()
+    assert states == [FiringState.ENDED, FiringState.SKIPPED, FiringState.STARTED]
+
+
+@virtual
+async def test_who_replaces_stops_what_runs_and_begins_when_that_has_ended() -> None:
+    office = Office()
+    await office.schedule(rules=Rules(overlap=Overlap.REPLACE))
+
+    async with office.at_work():
+        await passes(2.01)
+        (first, second) = [each.execution for each in await office.firings()]
+        assert first is not None
+        waiting = (await office.firings())[1]
+        begun = len(office.begun)
+        await office.end(first, Verdict.STOPPED)
+        await anyio.sleep(1.1)
+
+    assert (waiting.state, waiting.why) == (
+        FiringState.DUE,
+        "it waits for what it replaces to end",
+    )
+    assert begun == 1
+    assert set(office.stopped) == {first}
+    assert [order.id for _, _, order in office.begun] == [first, second]
+
+
+@virtual
+async def test_of_those_that_wait_to_replace_the_newest_does() -> None:
+    office = Office()
+    await office.schedule(rules=Rules(overlap=Overlap.REPLACE))
+
+    async with office.at_work():
+        await passes(3.01)
+        first = office.begun[0][2].id
+        assert first is not None
+        await office.end(first)
+        await anyio.sleep(1.1)
+
+    firings = await office.firings()
+    assert [each.state for each in firings] == [
+        FiringState.ENDED,
+        FiringState.SKIPPED,
+        FiringState.STARTED,
+    ]
+    assert firings[1].why == "a later run took its place"
+
+
+@virtual
+async def test_what_was_begun_is_noted_even_if_it_was_to_be_replaced_by_then() -> None:
+    office = Office()
+    await office.schedule(rules=Rules(overlap=Overlap.REPLACE))
+    scheduler = office.scheduler()
+    await passes(1)
+    settle = office.lab.timetable.settle
+
+    async def lost(*_: object, **__: object) -> None:
+        raise gone()
+
+    office.lab.timetable.settle = lost  # type: ignore[method-assign]
+    await scheduler.turn()
+    office.lab.timetable.settle = settle  # type: ignore[method-assign]
+    await passes(1)
+    await scheduler.turn()
+    await scheduler.turn()
+
+    first, second = await office.firings()
+    assert first.state is FiringState.STARTED
+    assert (second.state, office.stopped) == (FiringState.DUE, [first.execution])
+
+
+@pytest.mark.parametrize(
+    ("rules", "state", "why"),
+    [
+        (
+            Rules(misfire=Misfire(policy=MisfirePolicy.SKIP)),
+            FiringState.SKIPPED,
+            "no scheduler began it for 1200 s",
+        ),
+        (Rules(), FiringState.STARTED, ""),
+        (
+            Rules(
+                blackouts=(
+                    Blackout(begins=Cron(expression="20 * * * *"), length=timedelta(minutes=30)),
+                )
+            ),
+            FiringState.SKIPPED,
+            "nothing may begin now",
+        ),
+    ],
+)
+@virtual
+async def test_what_nobody_began_for_long_is_as_if_it_had_been_missed(
+    rules: Rules, state: FiringState, why: str
+) -> None:
+    office = Office()
+    await office.schedule(At(moment=at(600)), rules)
+    scheduler = office.scheduler(Pace(taken=0))
+    await passes(1)
+    await scheduler.turn()
+    await anyio.sleep(1200)
+
+    await office.scheduler().turn()
+
+    (firing,) = await office.firings()
+    assert (firing.state, firing.why) == (state, why)
+
+
+@virtual
+async def test_a_pause_leaves_out_what_would_have_been_and_the_end_is_the_end() -> None:
+    office = Office()
+    await office.schedule(rules=replace(ALL, max_runs=2))
+    schedules = Schedules(world=office.lab.world())
+
+    async with office.at_work():
+        await schedules.pause("s", because="audit")
+        await passes(3.5)
+        await schedules.resume("s")
+        await passes(4)
+
+    dues = [each.due for each in await office.firings()]
+    assert dues == [at(4 * 600), at(5 * 600)]
+    assert (await office.lab.timetable.get("s")).over_at is not None
+
+
+@virtual
+async def test_what_ends_makes_what_waits_for_it_run_if_it_ended_so() -> None:
+    office = Office()
+    await office.schedule(name="first")
+    on_break = AfterExecution(scenario="story", verdicts=frozenset({Verdict.BROKEN}))
+    await office.schedule(on_break, name="broken")
+    await office.schedule(AfterExecution(scenario="story"), replace(ALL, max_runs=2), name="any")
+
+    async with office.at_work(2):
+        await passes(2.01)
+        for (_, _, order), verdict in zip(
+            office.begun[:2], (Verdict.HELD, Verdict.BROKEN), strict=True
+        ):
+            assert order.id is not None
+            await office.end(order.id, verdict)
+        await anyio.sleep(2)
+
+    assert len(await office.firings("any")) == 2
+    (broken,) = await office.firings("broken")
+    assert broken.cause == f"execution {office.begun[1][2].id}"
+
+
+@virtual
+async def test_an_event_makes_those_run_that_it_matches() -> None:
+    office = Office()
+    conditions = {
+        "every": "",
+        "two": "event.data.version == '2'",
+        "named": "event.name == 'deployed' && event.at > timestamp('2030-01-01T00:00:00Z')",
+        "missing": "event.data.nothing == 1",
+        "failing": "1 / int(event.data.zero) == 1",
+    }
+    for name, match in conditions.items():
+        await office.schedule(OnEvent(event="deployed", match=match), name=name)
+    await office.schedule(OnEvent(event="other"), name="other")
+    schedules = Schedules(world=office.lab.world())
+
+    async with office.at_work(2):
+        await anyio.sleep(1)
+        await schedules.post("deployed", {"version": "1", "zero": 0})
+        await schedules.post("deployed", {"version": "2", "zero": 0})
+        await anyio.sleep(1)
+
+    counted = {name: len(await office.firings(name)) for name in (*conditions, "other")}
+    assert counted == {"every": 2, "two": 1, "named": 2, "missing": 0, "failing": 0, "other": 0}
+    assert len(office.begun) == 5
+
+
+@virtual
+async def test_a_stream_is_read_once_by_whoever_is_first() -> None:
+    office = Office()
+    await office.schedule(OnEvent(event="deployed"))
+
+    async with office.at_work(3):
+        for number in range(250):
+            office.lab.events.write("deployed", {"n": number}, at=at(0))
+        office.lab.events.write("no event at all")
+        office.lab.events.write("deployed", at=at(10**6))
+        await anyio.sleep(3)
+        office.lab.events.write("deployed")
+        await anyio.sleep(2)
+
+    firings = await office.firings()
+    assert len(firings) == len({each.cause for each in firings}) == 252
+    assert max(each.due for each in firings) < at(5)
+    assert await office.lab.inbox.position("memory") == "253"
+
+
+@virtual
+async def test_what_was_read_and_not_kept_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office()
+    await office.schedule(OnEvent(event="deployed"))
+    receive, tries = office.lab.inbox.receive, 0
+
+    async def flaky(*args: object, **kwargs: object) -> bool:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise gone()
+        kept = await receive(*args, **kwargs)  # type: ignore[arg-type]
+        if tries == 2:
+            raise gone()
+        return kept
+
+    monkeypatch.setattr(office.lab.inbox, "receive", flaky)
+    async with office.at_work():
+        office.lab.events.write("deployed")
+        await anyio.sleep(3)
+
+    assert len(await office.firings()) == 1
+    assert tries == 2, "the second time it was kept, though that was not told"
+
+
+@virtual
+async def test_a_service_that_runs_as_another_process_makes_those_run_that_watch_it() -> None:
+    office = Office()
+    shop = ServiceName("shop")
+    await office.schedule(OnChange(service=shop), name="changed")
+    await office.schedule(OnChange(service=shop, deployed=True), name="deployed")
+    office.lab.watch.seen[shop] = sighting("shop", 0)
+
+    async with office.at_work(2):
+        await anyio.sleep(6)
+        office.lab.watch.seen[shop] = sighting("shop", 6)
+        await anyio.sleep(3)
+        office.lab.watch.seen[shop] = sighting("shop", 9, build="b")
+        await anyio.sleep(3)
+
+    assert [each.due for each in await office.firings("changed")] == [at(6), at(9)]
+    assert [each.due for each in await office.firings("deployed")] == [at(9)]
+
+
+@virtual
+async def test_a_change_that_its_own_execution_made_makes_nothing_run() -> None:
+    office = Office()
+    shop = ServiceName("shop")
+    await office.schedule(OnChange(service=shop))
+    office.lab.watch.seen[shop] = sighting("shop", 0)
+
+    async with office.at_work():
+        await anyio.sleep(6)
+        office.lab.watch.seen[shop] = sighting("shop", 6)
+        await anyio.sleep(3)
+        office.lab.watch.seen[shop] = sighting("shop", 8)
+        await office.end(office.begun[0][2].id or office.stopped[0])
+        await anyio.sleep(3)
+
+    assert await office.states() == [FiringState.ENDED, FiringState.SKIPPED]
+
+
+@virtual
+async def test_without_a_system_it_only_hears_for_others() -> None:
+    office = Office()
+    await office.schedule(EACH_TURN, name="timed")
+    await office.schedule(OnEvent(event="deployed"))
+    stranger = office.scheduler(system=False)
+    office.lab.events.write("deployed")
+    await passes(1)
+
+    with anyio.move_on_after(5):
+        await stranger.run()
+
+    assert await office.states() == [FiringState.HEARD]
+    assert await office.states("timed") == []
+    assert not await stranger.turn()
+
+
+@virtual
+async def test_a_service_that_is_not_in_the_topology_is_not_looked_at() -> None:
+    office = Office()
+    stored = await office.schedule(OnChange(service="shop"))
+    system = office.lab.world().topology(doing="testing")
+    services = {name: each for name, each in system.services.items() if name != "shop"}
+    world = office.lab.world(replace(system, services=services))
+    office.lab.watch.seen[ServiceName("shop")] = sighting("shop", 0)
+    seen: list[object] = []
+    inbox: Inbox = office.lab.inbox
+
+    async def see(name: str, sightings: object) -> None:
+        seen.append((name, sightings))
+
+    inbox.see = see  # type: ignore[method-assign,assignment]
+    scheduler = type(office.scheduler())(world, begin=office.begin, stop=office.stop)
+    with anyio.move_on_after(10):
+        await scheduler.run()
+
+    assert stored.system == "lab"
+    assert seen == []
