@@ -30,12 +30,14 @@ from test_coordination.adapters.memory.live import MemoryLiveView
 from test_coordination.adapters.memory.queue import MemoryQueue
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.schedules import MemoryTimetable
+from test_coordination.adapters.memory.wishes import MemoryWishes
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.adapters.targets.changes import ProcessWatch
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.timetable import Timing
+from test_coordination.application.wishes import Ways
 from test_coordination.application.world import World
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.scenario import Definition, Part
@@ -125,6 +127,7 @@ class AuthorsDesk:
                 events=MemoryEvents(),
                 watch=ProcessWatch(ProcessServices()),
             ),
+            wishes=Ways(kept=MemoryWishes(log)),
             system=topology,
             environment=visible,
             library=FileLibrary(self._settings.library),

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,13 +31,16 @@ from test_coordination.adapters.postgres.pool import Pool, open_pool
 from test_coordination.adapters.postgres.queue import PostgresQueue
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.schedules import PostgresTimetable
+from test_coordination.adapters.postgres.wishes import open_wishes as open_postgres_wishes
 from test_coordination.adapters.postgres.workers import open_workers
 from test_coordination.adapters.redis.events import open_events
-from test_coordination.adapters.redis.live import open_live_view
+from test_coordination.adapters.redis.live import AbsentLiveView, open_live_view
+from test_coordination.adapters.redis.wishes import open_wishes as open_redis_wishes
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.adapters.servers.embedded import embedded_servers
 from test_coordination.adapters.targets.changes import ProcessWatch
 from test_coordination.adapters.targets.process import ProcessServices
+from test_coordination.application.controls import Controls
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Stores
@@ -45,6 +49,7 @@ from test_coordination.application.pace import Pace
 from test_coordination.application.routing import offered
 from test_coordination.application.serving import FleetWorker, Load, Machinery, Terms, Witness
 from test_coordination.application.timetable import Timing
+from test_coordination.application.wishes import Ways
 from test_coordination.application.world import World
 from test_coordination.domain.topology import Topology
 from test_coordination.kinds import catalogue
@@ -59,13 +64,19 @@ class _Servers:
 
 
 @asynccontextmanager
+async def _urls(settings: Settings) -> AsyncGenerator[tuple[str, str | None]]:
+    """Lend the URLs of PostgreSQL and of Redis, if there is one; servers of ours run meanwhile."""
+    if settings.postgres_url is not None:
+        yield settings.postgres_url, settings.redis_url
+        return
+    async with embedded_servers(settings.home / "servers") as urls:
+        yield urls.postgres, settings.redis_url or urls.redis
+
+
+@asynccontextmanager
 async def _open_servers(settings: Settings) -> AsyncGenerator[_Servers]:
     async with AsyncExitStack() as stack:
-        postgres_url, redis_url = settings.postgres_url, settings.redis_url
-        if postgres_url is None:
-            urls = await stack.enter_async_context(embedded_servers(settings.home / "servers"))
-            postgres_url, redis_url = urls.postgres, redis_url or urls.redis
-        url = postgres_url
+        url, redis_url = await stack.enter_async_context(_urls(settings))
 
         async def opened() -> Pool:
             await migrate(url)
@@ -100,6 +111,10 @@ async def open_world(
         log = await stack.enter_async_context(open_execution_log(pool))
         workers = await stack.enter_async_context(open_workers(pool, url))
         live = await stack.enter_async_context(open_live_view(redis_url, clock))
+        ways = Ways(
+            kept=await stack.enter_async_context(open_postgres_wishes(url)),
+            quick=await stack.enter_async_context(open_redis_wishes(redis_url)),
+        )
         links = await stack.enter_async_context(LinkKeeper().opened())
         expressions = CelExpressions()
         identities = TimeOrderedIdentities()
@@ -126,6 +141,7 @@ async def open_world(
                 events=await stack.enter_async_context(open_events(redis_url)),
                 watch=ProcessWatch(ProcessServices()),
             ),
+            wishes=ways,
             system=system,
             environment=visible,
             library=FileLibrary(settings.library),
@@ -145,6 +161,26 @@ async def open_on(
     opened = open_world(settings, topology, shipped=shipped)
     async with opened as world, coordinating(world) as coordinator:
         yield coordinator
+
+
+@asynccontextmanager
+async def open_controls(settings: Settings) -> AsyncGenerator[Controls]:
+    """Lend the way to stop, pause and resume what others run.
+
+    Nothing is swept, and no store is waited for: each wish takes the ways that there are.
+    """
+    async with AsyncExitStack() as stack:
+        url, redis_url = await stack.enter_async_context(_urls(settings))
+        kept = open_postgres_wishes(url, prepare=partial(migrate, url))
+        ways = Ways(
+            kept=await stack.enter_async_context(kept),
+            quick=await stack.enter_async_context(open_redis_wishes(redis_url)),
+        )
+        pool = await stack.enter_async_context(open_pool(url, connections_min=0))
+        log = await stack.enter_async_context(open_execution_log(pool))
+        workers = await stack.enter_async_context(open_workers(pool, url))
+        stores = Stores(log=log, live=AbsentLiveView(), clock=SystemClock())
+        yield Controls(ways, stores, workers, identities=TimeOrderedIdentities())
 
 
 @asynccontextmanager
@@ -169,6 +205,7 @@ async def open_worker(
                 dispatch=world.dispatch,
                 memory=resident_memory,
                 behind=pace.behind,
+                schedules=coordinator.run_schedules,
             ),
             witness=witness,
         )

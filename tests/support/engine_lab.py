@@ -11,7 +11,7 @@ import anyio
 
 from support.engine_fakes import Kit, NumberedIdentities, OneMachine
 from support.engine_lease import firm
-from support.engine_stores import ShakyEvidence, ShakyLog, WatchedLiveView
+from support.engine_stores import ShakyEvidence, ShakyLog, ShakyWishes, WatchedLiveView
 from support.schedules_lab import ToldWatch
 from support.virtual_time import LoopClock
 from test_coordination.adapters.cron import CronCalendar
@@ -30,6 +30,7 @@ from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sweep import Sweeper
 from test_coordination.application.lending import coordinating
 from test_coordination.application.timetable import Timing
+from test_coordination.application.wishes import Ways
 from test_coordination.application.world import World
 from test_coordination.domain.errors import Mark
 from test_coordination.domain.events import Event
@@ -100,6 +101,9 @@ class Lab:
     watch: ToldWatch = field(default_factory=ToldWatch)
     jobs: MemoryJobs = field(init=False)
     queue: MemoryQueue = field(init=False)
+    wishes: ShakyWishes = field(init=False)
+    quick: ShakyWishes | None = None
+    """A second way for wishes, as Redis is one, if there is one."""
 
     def __post_init__(self) -> None:
         self.live = WatchedLiveView()
@@ -108,6 +112,7 @@ class Lab:
         self.inbox = MemoryInbox(self.log, self.timetable)
         self.jobs = MemoryJobs(self.clock)
         self.queue = MemoryQueue(self.clock, self.log, enqueue=self.jobs.enqueue)
+        self.wishes = ShakyWishes(self.log)
 
     @property
     def secrets(self) -> KeptSecrets:
@@ -135,6 +140,7 @@ class Lab:
                 events=self.events,
                 watch=self.watch,
             ),
+            wishes=Ways(kept=self.wishes, quick=self.quick),
             system=system or topology(),
         )
 

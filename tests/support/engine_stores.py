@@ -10,12 +10,14 @@ import anyio.lowlevel
 from test_coordination.adapters.memory.evidence import MemoryEvidence
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.adapters.memory.live import MemoryLiveView
+from test_coordination.adapters.memory.wishes import MemoryWishes
 from test_coordination.application.ports import ExecutionRecord
+from test_coordination.application.wishes import Answer, Wish
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.evidence import Sample, Snapshot
 from test_coordination.domain.execution import Execution
-from test_coordination.domain.values import ExecutionId
+from test_coordination.domain.values import ExecutionId, WishId
 
 
 def gone() -> StoreUnavailableError:
@@ -77,6 +79,43 @@ class ShakyLog(MemoryExecutionLog):
     async def events(self, execution: ExecutionId) -> list[str]:
         """Return the names of what was written, also while the store is away."""
         return [type(entry.event).__name__ for entry in await super().read(execution)]
+
+
+class ShakyWishes(MemoryWishes):
+    """A way for wishes whose store comes and goes, and may hang or be slow."""
+
+    def __init__(self, log: MemoryExecutionLog) -> None:
+        super().__init__(log)
+        self.away = False
+        self.hangs = False
+        self.slow_s = 0.0
+
+    async def make(self, wish: Wish) -> bool:
+        await self._answer()
+        return await super().make(wish)
+
+    async def answer(self, wish: WishId, answer: Answer) -> None:
+        await self._answer()
+        await super().answer(wish, answer)
+
+    async def answers(self, wish: WishId) -> Sequence[Answer]:
+        await self._answer()
+        return await super().answers(wish)
+
+    async def unfinished(self) -> Mapping[ExecutionId, bool]:
+        await self._answer()
+        return await super().unfinished()
+
+    async def of(self, execution: ExecutionId) -> Sequence[Wish]:
+        await self._answer()
+        return await super().of(execution)
+
+    async def _answer(self) -> None:
+        await anyio.sleep(self.slow_s)
+        if self.hangs:
+            await anyio.sleep_forever()
+        if self.away:
+            raise gone()
 
 
 class ShakyEvidence(MemoryEvidence):

@@ -19,6 +19,7 @@ from test_coordination.application.reports import Reports
 from test_coordination.application.scheduler import Scheduler
 from test_coordination.application.shelf import TEXT_FILE
 from test_coordination.application.snapshots import Snapshots, ValidationResult
+from test_coordination.application.steering import Steering
 from test_coordination.application.suite_runs import (
     EntryResult,
     SuiteResult,
@@ -35,7 +36,7 @@ from test_coordination.domain.topology import Invariant, Topology
 from test_coordination.domain.values import ExecutionId, ScenarioId, SnapshotId, Value
 
 
-class Coordinator(Agenda):
+class Coordinator(Agenda, Steering):
     """Stores scenarios, runs them, watches, undoes, and tells what it saw.
 
     It lives inside `coordinating`, and its executions end with it.
@@ -185,17 +186,6 @@ class Coordinator(Agenda):
             LogConflictError: another worker took it over; its faults are undone.
         """
         return await self._executions.result(execution)
-
-    async def abort_execution(self, execution: ExecutionId, *, reason: str, by: str) -> None:
-        """Stop an execution that this process runs; every fault is undone, newest first.
-
-        Raises:
-            NotRunningHereError: another process runs it.
-            NotFoundError: no execution has that identity.
-            StoreUnavailableError: the wish could not be recorded; the execution is stopped and
-                its faults are being undone all the same.
-        """
-        await self._executions.abort(execution, reason=reason, by=by)
 
     async def execution_record(self, execution: ExecutionId) -> ExecutionRecord:
         """Return an execution as it stands now, with the plan that it is carried out by.

@@ -20,6 +20,7 @@ from test_coordination.application.equipment import equip
 from test_coordination.application.fleet import NOBODY
 from test_coordination.application.following import Feed
 from test_coordination.application.gathering import Loaded
+from test_coordination.application.heeding import Heeding
 from test_coordination.application.holders import NotRunningHereError
 from test_coordination.application.lobby import Lobby
 from test_coordination.application.offspring import Offspring
@@ -28,6 +29,7 @@ from test_coordination.application.routing import required
 from test_coordination.application.running import Run
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.taking import Taking
+from test_coordination.application.wishes import Wish
 from test_coordination.application.world import World
 from test_coordination.domain.events import AbortRequested, Entry
 from test_coordination.domain.execution import Execution, Status
@@ -78,6 +80,7 @@ class Executions:
         self._feed = Feed(world.stores, group)
         self._runs: dict[ExecutionId, Run] = {}
         self._busy: set[ExecutionId] = set()
+        self._heeding = Heeding(group, self._runs, self._busy)
 
     @property
     def busy(self) -> Collection[ExecutionId]:
@@ -214,6 +217,7 @@ class Executions:
         execution = run.record.id
         self._busy.add(execution)
         self._runs[execution] = run
+        self._heeding.join(run)
 
         async def carry_out() -> None:
             try:
@@ -329,6 +333,14 @@ class Executions:
     def _running(self, execution: ExecutionId) -> Run | None:
         run = self._runs.get(execution)
         return None if run is None or run.ended.is_set() else run
+
+    def has(self, execution: ExecutionId) -> bool:
+        """Tell whether this worker is at an execution."""
+        return self._running(execution) is not None
+
+    def heed(self, wish: Wish) -> frozenset[ExecutionId]:
+        """Carry out at once what somebody wishes; return the executions here that it is for."""
+        return self._heeding.heed(wish)
 
     async def abort(self, execution: ExecutionId, *, reason: str, by: str) -> None:
         """Stop an execution of this worker: its faults are undone, newest first.

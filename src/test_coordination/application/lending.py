@@ -11,16 +11,19 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
+from test_coordination.application.controls import Controls
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.lease import LEASE, Lease
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE
 from test_coordination.application.engine.sweep import Abandoned, Sweeper, Swept
 from test_coordination.application.executions import Executions
+from test_coordination.application.listening import Listening
 from test_coordination.application.suite_runs import SuiteRuns
+from test_coordination.application.wishes import Wish
 from test_coordination.application.work import Work
 from test_coordination.application.world import World
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.values import WorkerId
+from test_coordination.domain.values import ExecutionId, WorkerId
 
 SWEEP_EVERY: Final = timedelta(milliseconds=500)
 """With the lease of a worker that falls silent this makes five seconds until it is replaced."""
@@ -83,13 +86,36 @@ async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerat
     group.start_soon(_keep_sweeping, sweeper, group)
     group.start_soon(executions.lobby.run)
     suites = SuiteRuns(world, executions, group)
-    work = Work(me=lease.worker.id, executions=executions, suites=suites, sweeper=sweeper)
+    controls = await _listening(world, group, lease.me, executions=executions, suites=suites)
+    work = Work(
+        me=lease.me, executions=executions, suites=suites, sweeper=sweeper, controls=controls
+    )
     try:
         yield Coordinator(world, work, swept=swept)
     finally:
         with anyio.CancelScope(shield=True):
             await suites.abort_all(reason=_CLOSED, by=_PROGRAM)
             await executions.close(reason=_CLOSED, by=_PROGRAM)
+
+
+async def _listening(
+    world: World, group: TaskGroup, me: WorkerId, *, executions: Executions, suites: SuiteRuns
+) -> Controls:
+    """Have this worker go by what is wished anywhere, and return the way to wish something."""
+
+    def heed(wish: Wish) -> frozenset[ExecutionId]:
+        suites.heed(wish)
+        return executions.heed(wish)
+
+    def near(wish: Wish) -> frozenset[ExecutionId]:
+        return listening.hear(wish)
+
+    controls = Controls(
+        world.wishes, world.stores, world.workers, identities=world.identities, near=near
+    )
+    listening = Listening(world.wishes, controls, me, heed=heed)
+    await group.start(listening.run)
+    return controls
 
 
 async def _keep_beating(lease: Lease, beating: anyio.CancelScope) -> None:

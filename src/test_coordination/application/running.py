@@ -18,6 +18,7 @@ from test_coordination.application.engine.takeover import Cleaning
 from test_coordination.application.engine.verdict import conclusion
 from test_coordination.application.equipment import recall
 from test_coordination.application.fleet import NOBODY
+from test_coordination.application.heeding import recalled
 from test_coordination.application.holders import LetGoError
 from test_coordination.application.lobby import Lobby
 from test_coordination.application.ports import ExecutionRecord
@@ -85,6 +86,7 @@ class Run:
             LogConflictError: another worker has it; its faults are being undone.
             StoreUnavailableError: the wish could not be recorded; it is stopped all the same.
         """
+        self.recorder.wish(wish)
         try:
             await self.recorder.record(wish)
         except IllegalTransitionError:
@@ -112,6 +114,8 @@ class Run:
         return self.state
 
     async def _begin(self, lobby: Lobby, why: str) -> None:
+        if self.record.detached:
+            await recalled(self, self.world.wishes.kept)
         if self.state.status is Status.RUNNING:
             await self._carry_on(why)
             return

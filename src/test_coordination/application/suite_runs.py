@@ -15,6 +15,7 @@ from test_coordination.application.executions import Executions, Order
 from test_coordination.application.scenarios import Scenarios
 from test_coordination.application.suites import PlannedEntry, PlannedSuite, Suites
 from test_coordination.application.turns import in_turn
+from test_coordination.application.wishes import Desire, Wish
 from test_coordination.application.world import World
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.values import ExecutionId, StepId, Value
@@ -206,7 +207,7 @@ class SuiteRuns:
         found = self._found(run)
         if found.over or found.aborted is not None:
             return
-        found.aborted, found.stopped = (reason, by), f"the suite was aborted: {reason}"
+        self._stop(found, reason, by)
         failures: list[CoordinationError] = []
         for entry in list(found.entries.values()):
             if entry.execution is not None and not entry.settled:
@@ -216,6 +217,20 @@ class SuiteRuns:
                     failures.append(error)
         if failures:
             raise failures[0]
+
+    def heed(self, wish: Wish) -> None:
+        """Begin nothing further of any run if everything is to be stopped; what runs is not ours.
+
+        Whoever has the executions stops those.
+        """
+        if wish.desire is Desire.ABORT and wish.execution is None:
+            for run in self._runs.values():
+                if not run.over and run.aborted is None:
+                    self._stop(run, wish.reason, wish.by)
+
+    @staticmethod
+    def _stop(run: _Run, reason: str, by: str) -> None:
+        run.aborted, run.stopped = (reason, by), f"the suite was aborted: {reason}"
 
     async def abort_all(self, *, reason: str, by: str) -> None:
         """Abort every run of this worker, and return when all are over.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from anyio import TASK_STATUS_IGNORED
+from anyio import TASK_STATUS_IGNORED, sleep_forever
 from anyio.abc import TaskStatus
 
+from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
 
 
@@ -121,11 +122,49 @@ class KeptWishes(Wishes, Protocol):
         ...
 
 
+class NoWishes:
+    """A `KeptWishes` for where no wish can come from or go to another process."""
+
+    store = "this process alone"
+
+    async def make(self, wish: Wish) -> bool:
+        """See `Wishes.make`."""
+        raise StoreUnavailableError(store=self.store, doing=f"telling others to {wish.desire}")
+
+    async def answer(self, wish: WishId, answer: Answer) -> None:
+        """See `Wishes.answer`."""
+
+    async def answers(self, wish: WishId) -> Sequence[Answer]:
+        """See `Wishes.answers`."""
+        del wish
+        return []
+
+    async def unfinished(self) -> Mapping[ExecutionId, bool]:
+        """See `Wishes.unfinished`."""
+        return {}
+
+    async def of(self, execution: ExecutionId) -> Sequence[Wish]:
+        """See `KeptWishes.of`."""
+        del execution
+        return []
+
+    async def hear(
+        self,
+        tell: Callable[[Wish], object],
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
+    ) -> None:
+        """See `Wishes.hear`."""
+        del tell
+        task_status.started()
+        await sleep_forever()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
     """The ways that a wish takes: ``kept`` outlives everything, ``quick`` may be absent."""
 
-    kept: KeptWishes
+    kept: KeptWishes = field(default_factory=NoWishes)
     quick: Wishes | None = None
 
     def __iter__(self) -> Iterator[Wishes]:

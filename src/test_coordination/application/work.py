@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from test_coordination.application.controls import Controls
 from test_coordination.application.engine.sweep import Sweeper
 from test_coordination.application.executions import Executions
 from test_coordination.application.suite_runs import SuiteRuns
@@ -18,3 +19,4 @@ class Work:
     executions: Executions
     suites: SuiteRuns
     sweeper: Sweeper
+    controls: Controls

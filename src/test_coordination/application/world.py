@@ -23,6 +23,7 @@ from test_coordination.application.ports import (
     Secrets,
 )
 from test_coordination.application.timetable import Timing
+from test_coordination.application.wishes import Ways
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.topology import Topology
 
@@ -64,6 +65,7 @@ class World:
     secrets: Secrets
     catalogue: Catalogue
     timing: Timing
+    wishes: Ways = field(default_factory=Ways)
     system: Topology | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     library: Library = EMPTY_SHELF

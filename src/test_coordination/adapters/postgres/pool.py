@@ -82,8 +82,12 @@ def _is_gone(error: OSError | asyncpg.PostgresError | asyncpg.InterfaceError) ->
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, connections_max: int = CONNECTIONS_MAX) -> AsyncGenerator[Pool]:
+async def open_pool(
+    url: str, *, connections_max: int = CONNECTIONS_MAX, connections_min: int = 1
+) -> AsyncGenerator[Pool]:
     """Lend a pool whose connections work in our schema; it outlives restarts of the server.
+
+    With ``connections_min`` of 0 it is not asked whether the server is there.
 
     Raises:
         InvalidUrlError: the URL is malformed.
@@ -93,7 +97,7 @@ async def open_pool(url: str, *, connections_max: int = CONNECTIONS_MAX) -> Asyn
         try:
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=connections_min,
                 max_size=connections_max,
                 init=_prepare,
                 reset=_keep_as_it_is,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -84,11 +84,16 @@ NOW: Final = "SELECT clock_timestamp()"
 
 
 @asynccontextmanager
-async def open_wishes(url: str) -> AsyncGenerator[PostgresWishes]:
-    """Lend the wishes in the database at ``url``, which need not answer by now."""
+async def open_wishes(
+    url: str, *, prepare: Callable[[], Awaitable[object]] | None = None
+) -> AsyncGenerator[PostgresWishes]:
+    """Lend the wishes in the database at ``url``, which need not answer by now.
+
+    ``prepare`` is done before the first question, where the schema may not be there yet.
+    """
     own = PrivateConnection(url)
     try:
-        yield PostgresWishes(url, own)
+        yield PostgresWishes(url, own, prepare)
     finally:
         own.close()
 
@@ -98,13 +103,20 @@ class PostgresWishes:
 
     store = STORE
 
-    def __init__(self, url: str, own: PrivateConnection) -> None:
+    def __init__(
+        self,
+        url: str,
+        own: PrivateConnection,
+        prepare: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """Leave the connection to the caller to close; ``prepare`` is done once, before its use."""
         self._url = url
         self._own = own
+        self._prepare = prepare
 
     async def make(self, wish: Wish) -> bool:
         """See `Wishes.make`."""
-        made = await self._own.fetch(
+        made = await self._ask(
             MAKE,
             wish.id,
             wish.desire,
@@ -116,18 +128,26 @@ class PostgresWishes:
             doing="keeping a wish",
         )
         if wish.execution is None:
-            await self._own.fetch(SPREAD, wish.id, doing="keeping a wish for each execution")
+            await self._ask(SPREAD, wish.id, doing="keeping a wish for each execution")
         return bool(made)
+
+    async def _ask(
+        self, statement: str, *arguments: object, doing: str
+    ) -> Sequence[asyncpg.Record]:
+        if self._prepare is not None:
+            await self._prepare()
+            self._prepare = None
+        return await self._own.fetch(statement, *arguments, doing=doing)
 
     async def answer(self, wish: WishId, answer: Answer) -> None:
         """See `Wishes.answer`."""
         executions = sorted(answer.executions)
         doing = "answering a wish"
-        await self._own.fetch(ANSWER, wish, answer.worker, executions, doing=doing)
+        await self._ask(ANSWER, wish, answer.worker, executions, doing=doing)
 
     async def answers(self, wish: WishId) -> Sequence[Answer]:
         """See `Wishes.answers`."""
-        rows = await self._own.fetch(ANSWERS, wish, doing="asking who acts on a wish")
+        rows = await self._ask(ANSWERS, wish, doing="asking who acts on a wish")
         return [
             Answer(
                 worker=WorkerId(row["worker"]),
@@ -138,12 +158,12 @@ class PostgresWishes:
 
     async def unfinished(self) -> Mapping[ExecutionId, bool]:
         """See `Wishes.unfinished`."""
-        rows = await self._own.fetch(UNFINISHED, NOBODY, doing="listing unfinished executions")
+        rows = await self._ask(UNFINISHED, NOBODY, doing="listing unfinished executions")
         return {ExecutionId(row["id"]): row["waits"] for row in rows}
 
     async def of(self, execution: ExecutionId) -> Sequence[Wish]:
         """See `KeptWishes.of`."""
-        rows = await self._own.fetch(OF, execution, doing="looking for wishes")
+        rows = await self._ask(OF, execution, doing="looking for wishes")
         return list(map(_wish, rows))
 
     async def hear(
