@@ -32,7 +32,7 @@ LEAVE: Final = """
     )
 """
 ALL: Final = "SELECT id, host, pid, born FROM worker ORDER BY id"
-# The first condition is that of the partial index execution_holder, word for word.
+# The first condition is that of the partial index execution_unsettled, word for word.
 HOLDERS: Final = """
     SELECT held.worker AS id, held.running,
            w.host, w.pid, w.born, w.lease_ends <= clock_timestamp() AS silent
