@@ -12,9 +12,11 @@ from support.engine_stores import gone
 from support.schedules_office import EACH_TURN, TEXT, TURN, Office, sighting
 from support.stores_story import new_scenario
 from support.virtual_time import at, virtual
+from test_coordination.adapters.redis.events import AbsentEvents
+from test_coordination.application.hearing import Ears, Matching
 from test_coordination.application.scheduler import Pace
 from test_coordination.application.schedules import Schedules
-from test_coordination.application.timetable import FiringState, Inbox
+from test_coordination.application.timetable import FiringState, Inbox, Occurrence
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.schedule import (
     AfterExecution,
@@ -444,3 +446,26 @@ async def test_a_service_that_is_not_in_the_topology_is_not_looked_at() -> None:
 
     assert stored.system == "lab"
     assert seen == []
+
+
+@virtual
+async def test_where_there_is_no_stream_none_is_read() -> None:
+    office = Office()
+    await office.schedule(OnEvent(event="deployed"))
+    office.lab.events.write("deployed")
+    world = office.lab.world()
+    timing = replace(world.timing, events=AbsentEvents())
+    ears = Ears(timing=timing, topology=None)
+
+    assert not await ears.read()
+    assert await AbsentEvents().read(after="", limit=9) == []
+    assert await office.lab.inbox.position("memory") == ""
+
+
+@virtual
+async def test_what_goes_by_time_takes_nothing_that_happens() -> None:
+    office = Office()
+    timed = await office.schedule()
+    happened = Occurrence(topic="event/e", cause="c", at=at(0))
+
+    assert not Matching(expressions=office.lab.world().expressions).fits(timed, happened)

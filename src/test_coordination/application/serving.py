@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import anyio
 
@@ -81,7 +81,7 @@ class Machinery:
     """What a worker works with.
 
     ``memory`` tells how many bytes its process has now, ``behind`` how far its probes are behind
-    their time.
+    their time. ``schedules`` is gone through until the worker is told to end.
     """
 
     log: ExecutionLog
@@ -89,6 +89,7 @@ class Machinery:
     dispatch: Dispatch
     memory: Callable[[], int]
     behind: Callable[[], timedelta]
+    schedules: Callable[[], Coroutine[Any, Any, object]] = anyio.sleep_forever
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -116,13 +117,20 @@ class FleetWorker:
             group.start_soon(letting_in)
             group.start_soon(self._keep_announcing)
             group.start_soon(self.machinery.dispatch.serve, service)
-            await stopping.wait()
+            await self._keep_schedules(stopping)
             self._draining = True
             self.witness.draining(len(self._at), terms.load.drain)
             with anyio.move_on_after(terms.load.drain.total_seconds()):
                 await self._announce()
                 while self._at:
                     await self._changed.wait()
+            group.cancel_scope.cancel()
+
+    async def _keep_schedules(self, stopping: anyio.Event) -> None:
+        """Return when ``stopping`` is set; what is due from then on is left to others."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.machinery.schedules)
+            await stopping.wait()
             group.cancel_scope.cancel()
 
     def _most(self) -> int:
