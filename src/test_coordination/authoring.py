@@ -104,6 +104,7 @@ class AuthorsDesk:
         identities = TimeOrderedIdentities()
         timetable = MemoryTimetable(clock, log, identities)
         workers, jobs = MemoryWorkers(clock, log), MemoryJobs(clock)
+        dispatch = MemoryDispatch(workers, jobs)
         known = catalogue(LinkKeeper(), ProcessServices())
         expressions = CelExpressions()
         visible = self._settings.visible(os.environ)
@@ -112,8 +113,8 @@ class AuthorsDesk:
             scenarios=scenarios,
             evidence=MemoryEvidence(),
             workers=workers,
-            queue=MemoryQueue(clock, log, enqueue=jobs.enqueue),
-            dispatch=MemoryDispatch(workers, jobs),
+            queue=MemoryQueue(clock, log, enqueue=jobs.enqueue, offers=dispatch.offers),
+            dispatch=dispatch,
             machine=ThisMachine(),
             identities=identities,
             reader=DefinitionReader(known, expressions, environment=visible),

@@ -100,6 +100,7 @@ class Lab:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     watch: ToldWatch = field(default_factory=ToldWatch)
     jobs: MemoryJobs = field(init=False)
+    dispatch: MemoryDispatch = field(init=False)
     queue: MemoryQueue = field(init=False)
     wishes: ShakyWishes = field(init=False)
     quick: ShakyWishes | None = None
@@ -111,7 +112,10 @@ class Lab:
         self.timetable = MemoryTimetable(self.clock, self.log, self.identities)
         self.inbox = MemoryInbox(self.log, self.timetable)
         self.jobs = MemoryJobs(self.clock)
-        self.queue = MemoryQueue(self.clock, self.log, enqueue=self.jobs.enqueue)
+        self.dispatch = MemoryDispatch(self.workers, self.jobs)
+        self.queue = MemoryQueue(
+            self.clock, self.log, enqueue=self.jobs.enqueue, offers=self.dispatch.offers
+        )
         self.wishes = ShakyWishes(self.log)
 
     @property
@@ -126,7 +130,7 @@ class Lab:
             evidence=self.evidence,
             workers=self.workers,
             queue=self.queue,
-            dispatch=MemoryDispatch(self.workers, self.jobs),
+            dispatch=self.dispatch,
             machine=self.machine,
             identities=self.identities,
             reader=DefinitionReader(known, EXPRESSIONS),

@@ -39,6 +39,7 @@ class Guest:
     by: str = "ann"
     priority: int = 0
     detached: bool = False
+    requires: frozenset[str] = frozenset()
     parent: ExecutionId | None = None
     services_max: int | None = None
 
@@ -66,6 +67,7 @@ class Crowd:
             requested_by=f"{guest.by} of {self.system}",
             priority=guest.priority,
             detached=guest.detached,
+            requires=guest.requires,
             parent=guest.parent,
         )
         await self.log.create(record)

@@ -140,9 +140,11 @@ async def test_an_execution_waits_for_a_worker_with_its_labels() -> None:
     async with lab.coordinator() as client, hired(lab) as plain:
         await ordered(client, labels=("zone=eu",))
         await until(10)
+        [waiting] = await lab.queue.waiting(limit=9)
         async with hired(lab, Load(labels=("zone=eu",))) as able:
             await until(20)
 
+    assert (waiting.admitted_at, waiting.lacks) == (None, "no worker at work has label zone=eu")
     assert plain.heard.lines == []
     assert able.heard.lines == ["taken story", "ended story"]
 
@@ -236,10 +238,11 @@ async def test_what_does_not_end_in_time_is_undone_and_carried_on_by_another_wor
     assert end.verdict is not Verdict.HELD, "a fault was lost on the way"
 
 
-async def held_by(client: Coordinator, text: str) -> ExecutionId:
-    """Return an execution that ``client`` has taken from before any worker could."""
+async def held_by(lab: Lab, client: Coordinator, text: str) -> ExecutionId:
+    """Return an execution that ``client`` is at, and that is given to others all the same."""
     execution = await ordered(client, text)
     await client.work.executions.bring_in(execution)
+    lab.jobs.enqueue(await lab.log.get(execution))
     return execution
 
 
@@ -247,7 +250,7 @@ async def held_by(client: Coordinator, text: str) -> ExecutionId:
 async def test_an_execution_whose_worker_leaves_in_time_is_carried_on_without_a_word() -> None:
     lab = Lab()
     async with lab.coordinator() as onlooker, lab.coordinator() as client:
-        execution = await held_by(client, LONG)
+        execution = await held_by(lab, client, LONG)
         async with hired(lab) as one:
             await until(3)
             assert one.heard.lines == ["taken long"]
@@ -263,7 +266,7 @@ async def test_an_execution_whose_worker_is_alive_is_left_to_it_and_looked_at_ag
     lab = Lab()
     slow = SHORT.replace("3s", "20s")
     async with lab.coordinator() as client:
-        await held_by(client, slow)
+        await held_by(lab, client, slow)
         async with hired(lab) as one:
             await until(HELD_PATIENCE.total_seconds() + 1)
             assert one.heard.lines == ["taken story", "back story", "taken story"]

@@ -118,7 +118,9 @@ class Waiting:
     """An execution in the queue; ``place`` counts from 1, the next one to be looked at.
 
     One that has been let in (``admitted_at``) waits for its worker, a detached one for any that
-    has all that it ``requires``; its place is 0, and nothing is in its way.
+    has all that it ``requires``; its place is 0, and nothing is in its way. So it is with a
+    detached one that no worker at work can carry out: it is not let in, and keeps nobody else
+    out. ``lacks`` says why none can.
     """
 
     execution: ExecutionId
@@ -131,6 +133,7 @@ class Waiting:
     requires: frozenset[str]
     admitted_at: datetime | None
     obstacles: tuple[Obstacle, ...]
+    lacks: str = ""
 
 
 class Queue(Protocol):
@@ -144,8 +147,9 @@ class Queue(Protocol):
     async def admit(self) -> Sequence[ExecutionId]:
         """Let in every execution that can be now, and return which; any number may try at once.
 
-        Detached ones are given to the dispatch in the same transaction. What is freed wakes
-        nobody: whoever ends an execution, begins one, or waits for one, tries.
+        Detached ones are given to the dispatch in the same transaction; only those are let in that
+        some worker at work can carry out. What is freed wakes nobody: whoever ends an execution,
+        begins one, or waits for one, tries.
 
         Raises:
             StoreUnavailableError: whether any was let in is not known; trying again is safe.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -23,7 +23,12 @@ from test_coordination.domain.events import FaultArmed
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, ServiceName
 
-_Key: TypeAlias = tuple[str, int, bool, tuple[Claim, ...]]
+_Key: TypeAlias = tuple[str, int, frozenset[str] | None, tuple[Claim, ...]]
+"""Whose, how urgent, what of a worker if of any, and what is claimed."""
+
+
+Able: TypeAlias = Callable[[frozenset[str]], bool]
+"""Tells whether any worker has all of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class Books:
             self._tops[record.id] = self._top(record.parent)
         else:
             claims = claimed(record.plan.claims, system=record.plan.topology)
-            key = (record.requested_by, record.priority, record.detached, claims)
+            key = (record.requested_by, record.priority, _needed(record), claims)
             self._waiting[record.id] = key
             insort(self._lanes.setdefault(key, []), (record.id, record), key=lambda each: each[0])
 
@@ -63,15 +68,21 @@ class Books:
         """Return who was let in and holds what it claims, the first to come in first."""
         return list(self._admitted)
 
-    def lanes(self, *, detached: bool, whole: bool) -> Iterator[Lane]:
-        """Yield the lanes, those of detached ones only if asked for.
+    def stranded(self, able: Able) -> Iterator[ExecutionId]:
+        """Yield the detached ones that nobody is able to carry out."""
+        for (_, _, needed, _), members in self._lanes.items():
+            if needed is not None and not able(needed):
+                yield from (each for each, _ in members)
+
+    def lanes(self, *, able: Able | None, whole: bool) -> Iterator[Lane]:
+        """Yield the lanes, those of detached ones only if somebody is ``able`` to serve them.
 
         Of those that claim something for themselves alone only the first is given, which is all
         that can come in at a time, unless the lanes are asked for as a ``whole``.
         """
         for key, members in self._lanes.items():
-            requester, priority, apart, claims = key
-            if apart and not detached:
+            requester, priority, needed, claims = key
+            if needed is not None and not (able and able(needed)):
                 continue
             alone = any(claim.kind is ClaimKind.EXCLUSIVE for claim in claims)
             known = members[:1] if alone and not whole else members
@@ -112,7 +123,7 @@ class Books:
     def let_in(self, execution: ExecutionId, *, at: datetime) -> None:
         """Give one that waits what it claims."""
         record = self._leave(execution)
-        key = (record.requested_by, record.priority, record.detached)
+        key = (record.requested_by, record.priority, _needed(record))
         claims = claimed(record.plan.claims, system=record.plan.topology)
         self._turns[*key, claims] = at
         self._admitted[execution] = _Admission(record=record, claims=claims, at=at)
@@ -162,3 +173,7 @@ class Books:
 
     def _top(self, execution: ExecutionId) -> ExecutionId:
         return self._tops.get(execution, execution)
+
+
+def _needed(record: ExecutionRecord) -> frozenset[str] | None:
+    return record.requires if record.detached else None

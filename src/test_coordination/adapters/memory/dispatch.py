@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -92,6 +92,10 @@ class MemoryJobs:
         _, since = self.advert(worker)
         self._adverts[worker] = (advert, since)
 
+    def adverts(self) -> Iterator[tuple[WorkerId, Advert]]:
+        """Yield what each worker said last."""
+        return ((worker, advert) for worker, (advert, _) in self._adverts.items())
+
     def advert(self, worker: WorkerId) -> tuple[Advert, datetime]:
         """Return what a worker said last, and since when it is known."""
         return self._adverts.get(worker, (Advert(program=""), self._clock.now()))
@@ -118,6 +122,15 @@ class MemoryDispatch:
     def __init__(self, workers: MemoryWorkers, jobs: MemoryJobs) -> None:
         self._workers = workers
         self._jobs = jobs
+
+    def offers(self) -> Sequence[frozenset[str]]:
+        """Return what each worker offers that is alive and takes executions."""
+        said = [(worker, advert) for worker, advert in self._jobs.adverts() if not advert.draining]
+        return [
+            advert.offers
+            for worker, advert in said
+            if advert.offers is not None and self._workers.is_alive(worker)
+        ]
 
     async def announce(self, worker: WorkerId, advert: Advert) -> None:
         """See `Dispatch.announce`."""

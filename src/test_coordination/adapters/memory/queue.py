@@ -8,6 +8,7 @@ from itertools import chain, islice
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.application.fleet import Waiting
 from test_coordination.application.ports import Clock, ExecutionRecord
+from test_coordination.application.routing import lacking
 from test_coordination.domain.admission import Obstacle, Register, choose, places
 from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId
@@ -16,7 +17,8 @@ from test_coordination.domain.values import ExecutionId
 class MemoryQueue:
     """A `Queue` over a log in memory, whose time is that of ``clock``.
 
-    Detached executions are given to ``enqueue``; without it they wait.
+    Detached executions are given to ``enqueue``; without it they wait. ``offers`` tells what each
+    worker at work offers; without it there is always one that offers what is required.
     """
 
     def __init__(
@@ -25,15 +27,24 @@ class MemoryQueue:
         log: MemoryExecutionLog,
         *,
         enqueue: Callable[[ExecutionRecord], None] | None = None,
+        offers: Callable[[], Sequence[frozenset[str]]] | None = None,
     ) -> None:
         self._clock = clock
         self._log = log
         self._enqueue = enqueue
+        self._offers = offers
+
+    def _lacking(self, requires: frozenset[str]) -> str:
+        return "" if self._offers is None else lacking(requires, self._offers())
+
+    def _able(self, requires: frozenset[str]) -> bool:
+        return not self._lacking(requires)
 
     async def admit(self) -> Sequence[ExecutionId]:
         """See `Queue.admit`."""
         books, now = self._log.books, self._clock.now()
-        lanes = list(books.lanes(detached=self._enqueue is not None, whole=False))
+        able = None if self._enqueue is None else self._able
+        lanes = list(books.lanes(able=able, whole=False))
         chosen = choose(lanes, books.standing(), now=now)
         for turn in chosen:
             record = self._log.let_in(turn.applicant.id, at=turn.at)
@@ -55,13 +66,14 @@ class MemoryQueue:
             for execution in books.admitted()
             if self._log.known(execution).status is Status.PENDING
         )
-        lanes = list(books.lanes(detached=True, whole=True))
+        lanes = list(books.lanes(able=self._able, whole=True))
         register = Register(books.holdings())
         queued = (
             self._waiting(place.turn.applicant.id, place.number, place.obstacles)
             for place in places(lanes, books.standing(), register, now=now)
         )
-        return [*islice(chain(ready, queued), limit)]
+        stranded = map(self._waiting, books.stranded(self._able))
+        return [*islice(chain(ready, queued, stranded), limit)]
 
     def _waiting(
         self, execution: ExecutionId, place: int = 0, obstacles: tuple[Obstacle, ...] = ()
@@ -78,4 +90,5 @@ class MemoryQueue:
             requires=record.requires,
             admitted_at=record.admitted_at,
             obstacles=obstacles,
+            lacks=self._lacking(record.requires) if record.detached else "",
         )

@@ -48,7 +48,11 @@ HEADS: Final = """
         LIMIT 1
     ) AS first
     LEFT JOIN lane_turn ON lane_turn.lane = head.lane
-    WHERE $1 OR NOT first.detached
+    WHERE NOT first.detached OR $1 AND EXISTS (
+        SELECT FROM execution
+        JOIN worker ON offers @> requires AND NOT draining AND lease_ends > clock_timestamp()
+        WHERE execution.id = first.execution_id
+    )
 """
 MEMBERS: Final = """
     SELECT wanted.lane, member.execution_id, member.since, execution.scenario_name
@@ -85,7 +89,8 @@ def claims_of(record: ExecutionRecord) -> tuple[Claim, ...]:
 
 def lane_of(record: ExecutionRecord) -> UUID:
     """Return the lane in which an execution waits; every program makes the same of it."""
-    said = encode((record.requested_by, record.priority, record.detached, claims_of(record)))
+    needed = sorted(record.requires) if record.detached else None
+    said = encode((record.requested_by, record.priority, needed, claims_of(record)))
     return uuid5(_LANES, said.decode())
 
 

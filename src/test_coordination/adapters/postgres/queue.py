@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, TypeAlias
@@ -19,6 +20,7 @@ from test_coordination.adapters.postgres.pool import (
     transaction,
 )
 from test_coordination.application.fleet import Job, Waiting
+from test_coordination.application.routing import lacking
 from test_coordination.domain.admission import (
     Claim,
     ClaimKind,
@@ -91,6 +93,23 @@ SHOWN: Final = """
     FROM execution
     WHERE id = ANY ($1)
 """
+OFFERS: Final = """
+    SELECT offers FROM worker
+    WHERE offers IS NOT NULL AND NOT draining AND lease_ends > clock_timestamp()
+"""
+# Those of them are in no lane that is looked at, see `lanes.HEADS`.
+STRANDED: Final = """
+    SELECT execution.id, scenario_name, waiting.requested_by, waiting.priority, waiting.detached,
+        requires, admitted_at, waiting.since
+    FROM waiting_execution AS waiting
+    JOIN execution ON execution.id = execution_id
+    WHERE waiting.detached AND NOT EXISTS (
+        SELECT FROM worker
+        WHERE offers @> requires AND NOT draining AND lease_ends > clock_timestamp()
+    )
+    ORDER BY execution_id
+    LIMIT $1
+"""
 HOLDINGS: Final = """
     SELECT claim.*, execution.scenario_name, execution.status, admission.at
     FROM claim
@@ -156,14 +175,24 @@ class PostgresQueue:
     async def waiting(self, *, limit: int) -> Sequence[Waiting]:
         """See `Queue.waiting`."""
         async with transaction(self._pool, doing="looking into the queue") as lent:
+            offers = [frozenset(row["offers"]) for row in await lent.fetch(OFFERS)]
             ready = [_waiting(row, row["since"]) for row in await lent.fetch(READY, limit)]
             queued = await _places(lent, limit=limit - len(ready))
             rows = await lent.fetch(SHOWN, [place.turn.applicant.id for place in queued])
+            left = limit - len(ready) - len(queued)
+            stranded = [_waiting(row, row["since"]) for row in await lent.fetch(STRANDED, left)]
         shown = {row["id"]: row for row in rows}
         for place in queued:
             applicant = place.turn.applicant
             ready.append(_waiting(shown[applicant.id], applicant.since, place))
-        return ready
+        return [_explained(each, offers) for each in (*ready, *stranded)]
+
+
+def _explained(waiting: Waiting, offers: Sequence[frozenset[str]]) -> Waiting:
+    """Return ``waiting`` with why no worker can carry it out, if it needs one that can."""
+    if not waiting.detached:
+        return waiting
+    return replace(waiting, lacks=lacking(waiting.requires, offers))
 
 
 async def _let_in(lent: Connection, turns: Sequence[Turn], now: datetime) -> None:
