@@ -142,7 +142,7 @@ async def test_an_undo_under_way_ends_when_another_worker_does_it() -> None:
     lab.kit.off.always("revert", failed("reverting", "stuck"))
     async with lab.coordinator() as coordinator:
         execution = await start(coordinator, CUT.replace("100s", "5s"))
-        await until(7)
+        await until(7.3)
         lab.kit.off.always("revert", None)
         scene.halt.stop(60)
         (swept,) = await lab.sweeper(900).sweep()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from itertools import count
 from typing import Final
 
 import anyio
@@ -152,9 +151,11 @@ async def _keep_sweeping(sweeper: Sweeper, group: TaskGroup) -> None:
     What is found is settled beside it, so that one undo that takes long keeps nobody else's
     faults in force.
     """
-    for turn in count(1):
+    turns = 0
+    while True:
         await anyio.sleep(SWEEP_EVERY.total_seconds())
-        own = turn % (SWEEP_OWN_EVERY // SWEEP_EVERY) == 0
+        turns += 1
+        own = turns % (SWEEP_OWN_EVERY // SWEEP_EVERY) == 0
         with suppress(StoreUnavailableError):
             if found := await sweeper.find(own=own):
                 group.start_soon(_settle, sweeper, found)
