@@ -207,13 +207,15 @@ async def undo(undoing: Undoing, record: Record) -> bool:
     Raises:
         LostError: another worker has the execution, and undoes the fault; nothing was touched.
     """
-    outcome = await _reverted(undoing)
-    step = undoing.armed.step
+    undone = _undone(undoing.armed.step, await _reverted(undoing))
+    await record(undone)
+    return isinstance(undone, FaultReverted)
+
+
+def _undone(step: StepId, outcome: Facts | CoordinationError) -> FaultReverted | FaultRevertFailed:
     if isinstance(outcome, CoordinationError):
-        await record(FaultRevertFailed(step=step, reason=str(outcome), code=outcome.code))
-        return False
-    await record(FaultReverted(step=step, evidence=outcome))
-    return True
+        return FaultRevertFailed(step=step, reason=str(outcome), code=outcome.code)
+    return FaultReverted(step=step, evidence=outcome)
 
 
 async def _reverted(undoing: Undoing) -> Facts | CoordinationError:
