@@ -19,6 +19,9 @@ class LaterProgram:
         if name == "desk":
             self.desk = import_module("test_coordination.authoring").AuthorsDesk()
             return self.desk
+        if name == "controls":
+            self.controls = import_module("test_coordination.reaching").configured_controls
+            return self.controls
         program = import_module("test_coordination.program").CommandProgram()
         self.__dict__.update(
             {part: getattr(program, part) for part in dir(program) if part[0] != "_"}

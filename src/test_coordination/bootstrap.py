@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,13 +33,11 @@ from test_coordination.adapters.postgres.schedules import PostgresTimetable
 from test_coordination.adapters.postgres.wishes import open_wishes as open_postgres_wishes
 from test_coordination.adapters.postgres.workers import open_workers
 from test_coordination.adapters.redis.events import open_events
-from test_coordination.adapters.redis.live import AbsentLiveView, open_live_view
+from test_coordination.adapters.redis.live import open_live_view
 from test_coordination.adapters.redis.wishes import open_wishes as open_redis_wishes
 from test_coordination.adapters.secrets import KeptSecrets
-from test_coordination.adapters.servers.embedded import embedded_servers
 from test_coordination.adapters.targets.changes import ProcessWatch
 from test_coordination.adapters.targets.process import ProcessServices
-from test_coordination.application.controls import Controls
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Stores
@@ -53,6 +50,7 @@ from test_coordination.application.wishes import Ways
 from test_coordination.application.world import World
 from test_coordination.domain.topology import Topology
 from test_coordination.kinds import catalogue
+from test_coordination.reaching import server_urls
 from test_coordination.settings import Settings
 
 
@@ -64,19 +62,9 @@ class _Servers:
 
 
 @asynccontextmanager
-async def _urls(settings: Settings) -> AsyncGenerator[tuple[str, str | None]]:
-    """Lend the URLs of PostgreSQL and of Redis, if there is one; servers of ours run meanwhile."""
-    if settings.postgres_url is not None:
-        yield settings.postgres_url, settings.redis_url
-        return
-    async with embedded_servers(settings.home / "servers") as urls:
-        yield urls.postgres, settings.redis_url or urls.redis
-
-
-@asynccontextmanager
 async def _open_servers(settings: Settings) -> AsyncGenerator[_Servers]:
     async with AsyncExitStack() as stack:
-        url, redis_url = await stack.enter_async_context(_urls(settings))
+        url, redis_url = await stack.enter_async_context(server_urls(settings))
 
         async def opened() -> Pool:
             await migrate(url)
@@ -161,26 +149,6 @@ async def open_on(
     opened = open_world(settings, topology, shipped=shipped)
     async with opened as world, coordinating(world) as coordinator:
         yield coordinator
-
-
-@asynccontextmanager
-async def open_controls(settings: Settings) -> AsyncGenerator[Controls]:
-    """Lend the way to stop, pause and resume what others run.
-
-    Nothing is swept, and no store is waited for: each wish takes the ways that there are.
-    """
-    async with AsyncExitStack() as stack:
-        url, redis_url = await stack.enter_async_context(_urls(settings))
-        kept = open_postgres_wishes(url, prepare=partial(migrate, url))
-        ways = Ways(
-            kept=await stack.enter_async_context(kept),
-            quick=await stack.enter_async_context(open_redis_wishes(redis_url)),
-        )
-        pool = await stack.enter_async_context(open_pool(url, connections_min=0))
-        log = await stack.enter_async_context(open_execution_log(pool))
-        workers = await stack.enter_async_context(open_workers(pool, url))
-        stores = Stores(log=log, live=AbsentLiveView(), clock=SystemClock())
-        yield Controls(ways, stores, workers, identities=TimeOrderedIdentities())
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from test_coordination.adapters.rendering.render import render
 from test_coordination.adapters.servers.foreground import exec_postgres, exec_valkey
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.adapters.targets.system import ProcessSystem
+from test_coordination.application.controls import Controls
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.serving import FleetWorker, Load, Witness
 from test_coordination.authoring import SCENARIOS, AuthorsDesk
@@ -24,6 +25,7 @@ from test_coordination.domain.events import Entry
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.topology import Topology
 from test_coordination.interfaces.cli.program import Finding, Observation, SystemChoice
+from test_coordination.reaching import open_controls
 from test_coordination.settings import Settings
 
 TRADING: Final = "examples/trading/topology.yaml"
@@ -67,6 +69,10 @@ class CommandProgram:
         """See `Program.coordinator`."""
         shipped = systems.shipped(SCENARIOS)
         return open_on(self._settings, topology=topology, shipped=shipped)
+
+    def controls(self) -> AbstractAsyncContextManager[Controls]:
+        """See `Program.controls`."""
+        return open_controls(self._settings)
 
     def worker(
         self, topology: Topology | None, load: Load, witness: Witness

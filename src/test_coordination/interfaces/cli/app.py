@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
+    "abort": "Stop an execution, whoever runs it.",
     "check": "Look for mistakes in files.",
     "demo": "Break a small trading system and watch it recover.",
     "doctor": "See whether everything is ready, and undo what was left behind.",
@@ -17,13 +18,16 @@ COMMANDS: Final = {
     "explain": "See what a file means, or how a fault or a probe is used.",
     "follow": "Show an execution while it runs, to its end.",
     "init": "Write a scenario to begin with.",
+    "pause": "Have nothing further begun in an execution.",
     "plan": "See what running a scenario would mean.",
     "report": "Write the report of an execution.",
+    "resume": "Let an execution go on that was paused.",
     "run": "Run a scenario to its end.",
     "scenarios": "List, store, compare and export scenarios.",
     "schema": "Print the JSON Schema of documents, for editors.",
     "server": "Run one of the embedded database servers by itself.",
     "services": "See, start and stop the services of a system.",
+    "stop-all": "Stop every execution that there is.",
     "suites": "List, store, compare and export suites.",
     "templates": "List, store, compare and export templates.",
     "undo": "Undo what was left in force, and say what was.",
@@ -43,7 +47,9 @@ class LazyGroup(click.Group):
         """Import and return the command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"test_coordination.interfaces.cli.commands.{cmd_name}")
+        module = import_module(
+            f"test_coordination.interfaces.cli.commands.{cmd_name.replace('-', '_')}"
+        )
         command: click.Command = module.command
         return command
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from test_coordination.application.controls import Controls
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.ports import Library
 from test_coordination.application.serving import FleetWorker, Load, Witness
@@ -181,6 +182,10 @@ class Program(Protocol):
 
     def coordinator(self, topology: Topology | None) -> AbstractAsyncContextManager[Coordinator]:
         """Lend a coordinator on the configured servers, or on embedded ones."""
+        ...
+
+    def controls(self) -> AbstractAsyncContextManager[Controls]:
+        """Lend the way to stop, pause and resume what others run; no store is waited for."""
         ...
 
     def worker(
