@@ -131,7 +131,8 @@ class Feed:
             NotFoundError: no execution has that name.
             StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
         """
-        record = await self._stores.log.get(execution)
+        get = partial(self._stores.log.get, execution)
+        record = await patiently(get, doing=_DOING)
         end, has_more = record.end, True
         while has_more:
             async with aclosing(self._stored(execution, after)) as stored:

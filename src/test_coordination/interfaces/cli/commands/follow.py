@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 
 import anyio
 import click
 
 from test_coordination.application.coordinator import Coordinator
+from test_coordination.application.engine.patience import patiently
 from test_coordination.application.ports import ExecutionRecord
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution, Status
@@ -54,7 +56,9 @@ def command(program: Program, execution: str | None, *, after: int, output: str)
 
     async def job() -> Execution:
         async with program.coordinator(None) as coordinator:
-            records = await coordinator.list_executions(limit=RECENT)
+            # Who shares the servers of a run that ends just now has them back in a moment.
+            listed = partial(coordinator.list_executions, limit=RECENT)
+            records = await patiently(listed, doing="looking for the execution")
             identity = chosen(execution, [record.id for record in records])
             record = await coordinator.execution_record(identity)
             place = _Place(after)
