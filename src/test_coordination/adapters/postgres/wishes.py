@@ -89,7 +89,7 @@ async def open_wishes(
 ) -> AsyncGenerator[PostgresWishes]:
     """Lend the wishes in the database at ``url``, which need not answer by now.
 
-    ``prepare`` is done before the first question, where the schema may not be there yet.
+    ``prepare`` brings its schema up to date, if it is found not to be.
     """
     own = PrivateConnection(url)
     try:
@@ -109,7 +109,7 @@ class PostgresWishes:
         own: PrivateConnection,
         prepare: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        """Leave the connection to the caller to close; ``prepare`` is done once, before its use."""
+        """Leave the connection to the caller to close; see `open_wishes` for ``prepare``."""
         self._url = url
         self._own = own
         self._prepare = prepare
@@ -134,10 +134,13 @@ class PostgresWishes:
     async def _ask(
         self, statement: str, *arguments: object, doing: str
     ) -> Sequence[asyncpg.Record]:
-        if self._prepare is not None:
+        try:
+            return await self._own.fetch(statement, *arguments, doing=doing)
+        except asyncpg.UndefinedTableError:
+            if self._prepare is None:
+                raise
             await self._prepare()
-            self._prepare = None
-        return await self._own.fetch(statement, *arguments, doing=doing)
+            return await self._own.fetch(statement, *arguments, doing=doing)
 
     async def answer(self, wish: WishId, answer: Answer) -> None:
         """See `Wishes.answer`."""
