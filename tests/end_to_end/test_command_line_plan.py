@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.e2e_authors import SCENARIO, Author, author
+from support.e2e_authors import SCENARIO, TOPOLOGY, Author, author
 from support.e2e_terminal import shown
 
 pytestmark = pytest.mark.timeout(300)
@@ -32,7 +32,7 @@ touches shop: 1 service, 33 % of the system
 critical path
   break → back → rest
 
-locks (shown, and not yet kept between executions)
+locks (waited for, and kept until every fault is undone)
   alone  service/shop
 
 left to chance (seed 0; --seed 0 chooses the same again)
@@ -120,10 +120,20 @@ def test_conditions_claims_dependencies_limits_and_remedies_are_told(writer: Aut
     assert "depends on\n  shop-gone  must have ended as held or broken, not longer than 1d" in told
     assert "only if\n  pick" in told
     assert "alone     books" in told
-    assert "slots of  network (2)" in told
+    assert "slots of  network (2 of 3)" in told
     assert "stopped at once when\n  too-long  !probes.seen.last.healthy for 1m" in told
     assert "only if it fails\n  again  service.start" in told
     assert "token=env:TOKEN" in told
+
+
+def test_how_much_of_the_system_may_be_hit_at_a_time_is_told(writer: Author) -> None:
+    budget = "blast_radius: {services: 2, percent: 50%}\n"
+    topology = writer.writes("tight.yaml", f"{TOPOLOGY}{budget}")
+
+    said = writer.types("plan", "shop-gone", "--topology", str(topology))
+
+    assert said.status == 0
+    assert "  faults wait while 1 of its services are hit, by whichever execution\n" in said.out
 
 
 def test_parameters_and_the_seed_decide_what_is_planned(writer: Author) -> None:
@@ -140,7 +150,8 @@ def test_a_program_reads_the_same_as_people_do(writer: Author) -> None:
 
     assert found["scenario"] == "shop-gone"
     assert found["critical_path"] == ["break", "back", "rest"]
-    assert found["blast_radius"] == {"services": ["shop"], "percent": 33.3}
+    assert found["blast_radius"] == {"services": ["shop"], "percent": 33.3, "services_max": None}
+    assert found["claims"]["exclusive"] == ["service/shop"]
     assert found["touches"][0]["service"] == "shop"
     assert [step["id"] for step in found["steps"]] == ["break", "back", "rest"]
     assert found["steps"][0]["best"] == {"start_s": 0.0, "end_s": 5.0}

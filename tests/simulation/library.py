@@ -76,6 +76,7 @@ def topology() -> Topology:
         file="system.yaml",
         directory="/nowhere",
         services={service.name: service for service in services},
+        pools={"licences": 2},
     )
 
 

@@ -15,6 +15,7 @@ services:
   shop: {command: [sleep, 1h], tags: {tier: core}, criticality: high}
   till: {command: [sleep, 1h], tags: {tier: core}}
   desk: {command: [sleep, 1h]}
+pools: {network: 3}
 """
 TEMPLATE = """\
 template: gone

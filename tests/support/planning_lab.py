@@ -135,6 +135,7 @@ def system() -> Topology:
         directory="/nowhere",
         services={each.name: each for each in services},
         links={link.name: link},
+        pools={"network": 3, "disk": 3, "a": 1, "b": 1, "c": 1},
     )
 
 

@@ -88,6 +88,7 @@ def test_what_a_step_s_scenario_hits_and_claims_counts_for_the_whole() -> None:
         exclusive=("lane", "service/bank", "service/shop"),
         shared=("rack",),
         pools={"network": 2, "disk": 3},
+        sizes={"network": 3, "disk": 3},
     )
     assert [(line, code) for line, code, _ in refused] == [(8, "plan.blast_radius")]
 

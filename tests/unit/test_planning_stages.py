@@ -25,6 +25,7 @@ from support.planning_lab import (
     select,
     stop,
     story,
+    system,
     wait,
 )
 from test_coordination.domain.plan import (
@@ -197,7 +198,53 @@ def test_faults_claim_what_they_are_aimed_at_beside_what_the_author_claims() -> 
         exclusive=("db/127.0.0.1:81", "lane", "link/to-bank", "service/bank", "service/shop"),
         shared=("rack",),
         pools={"network": 2},
+        sizes={"network": 3},
     )
+
+
+def test_slots_that_there_are_not_are_refused() -> None:
+    resources = Resources(pools={"network": 4, "disc": 1})
+    plain = replace(system(), pools={})
+
+    found = mistakes(story(wait("a"), resources=resources))
+    ((_, code, text),) = mistakes(
+        story(wait("a"), resources=Resources(pools={"disk": 1})), topology=plain
+    )
+
+    assert [each[1] for each in found] == ["plan.pool_too_small", "plan.unknown_pool"]
+    assert "4 slots of the pool 'network' are taken, which has 3" in found[0][2]
+    assert "no pool named 'disc'; did you mean 'disk'?" in found[1][2]
+    assert code == "plan.unknown_pool"
+    assert text.endswith("say there how many slots it has, such as pools: {disk: 1}")
+
+
+@pytest.mark.parametrize(
+    ("budget", "most"),
+    [
+        (None, None),
+        ({"services": 2}, 2),
+        ({"percent": 79.9}, 3),
+        ({"services": 3, "percent": 40.0}, 2),
+        ({"services": 1, "percent": 100.0}, 1),
+    ],
+)
+def test_a_plan_says_how_much_of_its_system_may_be_hit_at_a_time(
+    budget: dict[str, Any] | None, most: int | None
+) -> None:
+    radius = None if budget is None else BlastRadius(mark=at(2), **budget)
+    limited = replace(system(), blast_radius=radius)
+
+    assert plan(story(fault("a")), topology=limited).services_max == most
+
+
+def test_where_nothing_may_be_hit_a_fault_is_refused() -> None:
+    limited = replace(system(), blast_radius=BlastRadius(mark=at(2), percent=19.9))
+
+    ((_, code, text),) = mistakes(story(fault("a")), topology=limited)
+
+    assert code == "plan.blast_radius"
+    assert "19.9% of the 5 services of 'lab' at a time, which is none" in text
+    assert plan(story(wait("a")), topology=limited).services_max == 0
 
 
 @pytest.mark.parametrize(

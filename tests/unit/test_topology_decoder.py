@@ -172,6 +172,26 @@ def test_invariants_are_conditions_on_the_state(folder: Path) -> None:
     assert counted.severity is Severity.NORMAL
 
 
+def test_a_system_says_how_much_of_it_may_be_hit_and_what_its_pools_hold(folder: Path) -> None:
+    path = folder / "topology.yaml"
+    plain = read(path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("blast_radius: {services: 2, percent: 50%}\npools: {network: 3, disk: 1}\n")
+
+    topology = read(path)
+
+    assert (plain.blast_radius, plain.services_max, plain.pools) == (None, None, {})
+    radius = topology.blast_radius
+    assert radius is not None
+    assert (radius.services, radius.percent, radius.mark.line) == (2, 50.0, plain_lines(path) - 1)
+    assert topology.services_max == min(2, len(topology.services) // 2)
+    assert topology.pools == {"network": 3, "disk": 1}
+
+
+def plain_lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
 def test_a_variable_that_is_not_declared_cannot_be_given(folder: Path) -> None:
     found = mistakes(folder / "topology.yaml", variables={"buidl": "fragile"})
 

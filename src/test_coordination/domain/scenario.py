@@ -93,7 +93,11 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlastRadius:
-    """The most that all faults of one execution may hit; a plan that exceeds it is refused."""
+    """The most that faults may hit.
+
+    In a scenario these are all faults of an execution, and a plan that exceeds it is refused. In
+    a topology they are the faults of all executions at a time, and one that exceeds it waits.
+    """
 
     mark: Mark
     services: int | None = None

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from test_coordination.domain.errors import CoordinationError, Mark, suggestion
 from test_coordination.domain.expressions import Expression
+from test_coordination.domain.scenario import BlastRadius
 from test_coordination.domain.values import CheckId, ServiceName
 from test_coordination.domain.verdicts import Severity
 
@@ -137,7 +138,11 @@ class UnknownServiceError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """One system under test; ``directory`` holds the state of its services on this machine."""
+    """One system under test; ``directory`` holds the state of its services on this machine.
+
+    ``blast_radius`` is the most that the faults of all executions together may hit at a time,
+    ``pools`` how many slots there are of what executions share.
+    """
 
     name: str
     file: str
@@ -146,6 +151,18 @@ class Topology:
     links: Mapping[str, Link] = field(default_factory=dict)
     stores: Mapping[str, Store] = field(default_factory=dict)
     invariants: tuple[Invariant, ...] = ()
+    blast_radius: BlastRadius | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def services_max(self) -> int | None:
+        """Return how many services may be hit at a time, by whomever; None if any number may."""
+        radius, limits = self.blast_radius, list[int]()
+        if radius is not None and radius.services is not None:
+            limits.append(radius.services)
+        if radius is not None and radius.percent is not None:
+            limits.append(int(radius.percent * len(self.services) / 100))
+        return min(limits, default=None)
 
     def service(self, name: str, *, mark: Mark | None = None) -> Service:
         """Return the service of that name.

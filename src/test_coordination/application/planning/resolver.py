@@ -11,7 +11,11 @@ from typing import Final
 from test_coordination.application.capabilities import Catalogue
 from test_coordination.application.planning import seeds
 from test_coordination.application.planning.checks import planned_check, stop_rules
-from test_coordination.application.planning.claims import claims, refuse_excess
+from test_coordination.application.planning.claims import (
+    claims,
+    refuse_excess,
+    refuse_without_budget,
+)
 from test_coordination.application.planning.digest import digest
 from test_coordination.application.planning.known import settler_of
 from test_coordination.application.planning.settle import TIME_MIN, Allowance, Settler, plain
@@ -108,6 +112,7 @@ class _Course:
         wired = stages(scenario, planner, settler)
         self._refuse_many(wired.steps, scenario.mark, settler)
         refuse_excess(scenario.blast_radius, wired.steps, settler)
+        refuse_without_budget(wired.steps, settler)
         found = Plan(
             scenario=scenario.name,
             topology=resolver.topology.name,
@@ -124,6 +129,7 @@ class _Course:
             claims=claims(scenario.resources, wired.steps, settler),
             choices=tuple(planner.choices),
             seed=seed,
+            services_max=resolver.topology.services_max,
             format=PLAN_FORMAT,
         )
         settler.settle()

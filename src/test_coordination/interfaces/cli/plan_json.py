@@ -43,11 +43,13 @@ def plan_document(
         "blast_radius": {
             "services": list(outline.hit),
             "percent": round(outline.share_percent, 1),
+            "services_max": plan.services_max,
         },
         "claims": {
             "exclusive": list(outline.claims.exclusive),
             "shared": list(outline.claims.shared),
             "pools": dict(outline.claims.pools),
+            "pool_sizes": dict(outline.claims.sizes),
         },
         "choices": [
             {

@@ -145,6 +145,9 @@ class PlanText:
         count = len(outline.hit)
         services = f"{count} service{'s' if count != 1 else ''}, {share} of the system"
         yield f"{heading('touches')} {listed(outline.hit)}: {services}"
+        if (most := self.plan.services_max) is not None:
+            text = f"faults wait while {most} of its services are hit, by whichever execution"
+            yield fold(text, columns=self.columns, first="  ")
         for touch, steps in self._hits().items():
             fault, service, undo = touch
             what = click.style(f"{fault} on {service}", fg="magenta")
@@ -162,11 +165,13 @@ class PlanText:
 
     def _claims(self) -> Iterator[str]:
         claims = self.outline.claims
-        pools = [f"{name} ({count})" for name, count in claims.pools.items()]
+        pools = [
+            f"{name} ({count} of {claims.sizes[name]})" for name, count in claims.pools.items()
+        ]
         rows = {"alone": claims.exclusive, "shared": claims.shared, "slots of": pools}
         held = {word: names for word, names in rows.items() if names}
         if held:
-            yield heading("locks (shown, and not yet kept between executions)")
+            yield heading("locks (waited for, and kept until every fault is undone)")
             label = max(map(len, held))
             for word, names in held.items():
                 yield said(word, ", ".join(names), columns=self.columns, label=label)

@@ -77,8 +77,8 @@ class BodyForm(Form):
     )
     resources: object = Field(
         default=None,
-        description="what it claims beside the targets of its faults, for itself or shared; plans "
-        "show it, and nothing keeps others away yet",
+        description="what it claims beside the targets of its faults, for itself or shared; it "
+        "waits until all of it is free, and keeps it until every fault is undone",
         examples=[{"exclusive": ["database/trading"], "pools": {"network": 1}}],
     )
     blast_radius: object = Field(
@@ -295,7 +295,7 @@ class ResourcesForm(Form):
 
     exclusive: list[Words] = Field(
         default_factory=list,
-        description="what no other execution may use meanwhile",
+        description="what no other execution of this system may use meanwhile",
         examples=[["service/${{ parameters.service }}"]],
     )
     shared: list[Words] = Field(
@@ -305,7 +305,7 @@ class ResourcesForm(Form):
     )
     pools: dict[str, Annotated[int, whole(1, SERVICES_MAX)]] = Field(
         default_factory=dict,
-        description="how many slots of each pool it takes",
+        description="how many slots it takes of pools, whose sizes the topology tells",
         examples=[{"network": 1}],
     )
 

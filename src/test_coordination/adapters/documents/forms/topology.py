@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
+from test_coordination.adapters.documents.forms.fields import percentage, whole
 from test_coordination.adapters.documents.forms.form import (
     Flag,
     Form,
@@ -20,6 +21,7 @@ from test_coordination.adapters.documents.forms.form import (
 from test_coordination.domain.topology import Criticality, StopSignal
 from test_coordination.domain.verdicts import Severity
 
+SLOTS_MAX: Final = 100_000
 GRACE_MAX: Final = timedelta(minutes=10)
 HEALTH_TIMEOUT_MAX: Final = timedelta(minutes=30)
 _NONE: Final = timedelta(0)
@@ -56,6 +58,17 @@ class TopologyForm(Form):
         default=None,
         description="what must always be true of the state of the services",
         examples=[[{"id": "balanced", "expect": "services.bank.books.total == 0.0"}]],
+    )
+    blast_radius: object = Field(
+        default=None,
+        description="the most that the faults of all executions together may hit at a time; one "
+        "that would hit more waits until another is undone",
+        examples=[{"services": 2, "percent": "50%"}],
+    )
+    pools: dict[str, Annotated[int, whole(1, SLOTS_MAX)]] = Field(
+        default_factory=dict,
+        description="how many slots each pool has, which executions take as their resources",
+        examples=[{"network": 2}],
     )
 
 
@@ -166,6 +179,21 @@ class StateForm(Form):
     )
     process: Flag | None = Field(
         default=None, description="true: what is known of its processes", examples=[True]
+    )
+
+
+class BudgetForm(Form):
+    """What stands under ``blast_radius`` of a topology."""
+
+    noun: ClassVar[str] = "a blast radius"
+
+    services: Annotated[int, whole(1, SLOTS_MAX)] | None = Field(
+        default=None, description="how many services may be hit at a time", examples=[2]
+    )
+    percent: Annotated[float, percentage(above=0)] | None = Field(
+        default=None,
+        description="what share of all services may be hit at a time",
+        examples=["50%"],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from test_coordination.adapters.documents.forms.form import NAME_SHAPE, WORD_SHAPE
 from test_coordination.adapters.documents.forms.topology import (
+    BudgetForm,
     HealthForm,
     InvariantForm,
     LinkForm,
@@ -51,6 +52,7 @@ def topology_schema() -> dict[str, Any]:
         "links": _named("link", NAME_SHAPE),
         "stores": _named("store", NAME_SHAPE),
         "invariants": {"type": "array", "items": ref("invariant")},
+        "blast_radius": ref("blast-radius"),
     }
     whole = finished(
         {
@@ -92,6 +94,7 @@ def _definitions() -> Mapping[str, Shape]:
         "link": form_shape(LinkForm, {"listen": _PORT}),
         "store": form_shape(StoreForm),
         "invariant": form_shape(InvariantForm),
+        "blast-radius": {**form_shape(BudgetForm), "minProperties": 1},
     }
 
 

@@ -21,6 +21,7 @@ from test_coordination.adapters.documents.forms.topology import (
     TopologyForm,
 )
 from test_coordination.adapters.documents.systems.addresses import Addresses, read_addresses
+from test_coordination.adapters.documents.systems.limits import read_budget, read_pools
 from test_coordination.adapters.documents.systems.placeholders import Placeholders
 from test_coordination.adapters.documents.systems.services import Services
 from test_coordination.adapters.documents.systems.stores import Stores
@@ -111,6 +112,8 @@ class TopologyReader:
             links=_links(document, form, addresses),
             stores=stores,
             invariants=self._invariants(document, form, services),
+            blast_radius=read_budget(document, form),
+            pools=read_pools(document, form),
         )
         document.settle()
         return topology
