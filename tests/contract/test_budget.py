@@ -10,7 +10,8 @@ import pytest
 from contract.conftest import Stores
 from support.queue_crowd import Crowd
 from support.stores_story import NEW, new_scenario
-from test_coordination.application.ports import BudgetExceededError, LogConflictError
+from test_coordination.application.fleet import BudgetExceededError
+from test_coordination.application.ports import LogConflictError
 from test_coordination.domain.events import FaultArmed, FaultReverted, FaultRevertFailed
 from test_coordination.domain.values import Receipt, ServiceName, StepId, WorkerId
 

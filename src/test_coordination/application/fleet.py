@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
 from test_coordination.domain.admission import Obstacle
+from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.values import ExecutionId, WorkerId
 
 NOBODY: Final = WorkerId(UUID(int=0))
@@ -136,6 +137,26 @@ class Waiting:
     lacks: str = ""
 
 
+@dataclass(eq=False, kw_only=True)
+class BudgetExceededError(CoordinationError):
+    """A fault would hit more of a system at a time than its topology allows."""
+
+    code: ClassVar[str] = "execution.budget_exceeded"
+
+    system: str
+    services: frozenset[str]
+    hit: frozenset[str]
+    limit: int
+
+    def __str__(self) -> str:
+        more, hit = (", ".join(sorted(names)) or "none" for names in (self.services, self.hit))
+        return (
+            f"faults may hit {self.limit} of the services of {self.system!r} at a time, and hit "
+            f"{hit} now: {more} must wait until one is undone, or raise 'blast_radius' in the "
+            "topology"
+        )
+
+
 class Queue(Protocol):
     """Lets executions in as what they claim becomes free; `ExecutionLog.create` puts them in.
 
@@ -200,6 +221,12 @@ class Presence:
     advert: Advert
     began_at: datetime
     silent: bool
+
+
+def taking(present: Iterable[Presence]) -> Sequence[frozenset[str]]:
+    """Return what each of those offers that takes executions of others, and is not silent."""
+    adverts = [each.advert for each in present if not each.silent and not each.advert.draining]
+    return [advert.offers for advert in adverts if advert.offers is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,26 +46,6 @@ class LogConflictError(CoordinationError):
 
 
 @dataclass(eq=False, kw_only=True)
-class BudgetExceededError(CoordinationError):
-    """A fault would hit more of a system at a time than its topology allows."""
-
-    code: ClassVar[str] = "execution.budget_exceeded"
-
-    system: str
-    services: frozenset[str]
-    hit: frozenset[str]
-    limit: int
-
-    def __str__(self) -> str:
-        more, hit = (", ".join(sorted(names)) or "none" for names in (self.services, self.hit))
-        return (
-            f"faults may hit {self.limit} of the services of {self.system!r} at a time, and hit "
-            f"{hit} now: {more} must wait until one is undone, or raise 'blast_radius' in the "
-            "topology"
-        )
-
-
-@dataclass(eq=False, kw_only=True)
 class NotFoundError(CoordinationError):
     """Something was asked for by an identity that nothing stored has."""
 

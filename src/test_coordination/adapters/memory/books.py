@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from test_coordination.application.ports import BudgetExceededError, ExecutionRecord
+from test_coordination.application.fleet import BudgetExceededError
+from test_coordination.application.ports import ExecutionRecord
 from test_coordination.domain.admission import (
     Applicant,
     Claim,

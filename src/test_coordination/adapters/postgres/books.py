@@ -8,7 +8,7 @@ from typing import Final
 
 from test_coordination.adapters.postgres.batcher import Append
 from test_coordination.adapters.postgres.pool import Connection
-from test_coordination.application.ports import BudgetExceededError
+from test_coordination.application.fleet import BudgetExceededError
 from test_coordination.domain.events import (
     AbortRequested,
     ExecutionStarted,

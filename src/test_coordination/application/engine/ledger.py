@@ -15,6 +15,7 @@ from test_coordination.application.capabilities import Fault
 from test_coordination.application.engine.decide import UNDO_TURN
 from test_coordination.application.engine.lease import Hold, LostError
 from test_coordination.application.engine.vault import Vault
+from test_coordination.application.fleet import BudgetExceededError
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
     Event,
@@ -23,6 +24,7 @@ from test_coordination.domain.events import (
     FaultNotInjected,
     FaultReverted,
     FaultRevertFailed,
+    Noted,
 )
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.plan import FaultWork
@@ -115,12 +117,7 @@ async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
         LostError: another worker has the execution, and undoes the fault.
         CoordinationError: the fault could not be armed, or does not bite; it is undone by then.
     """
-    work, vault = charge.work, charge.vault
-    parameters = vault.reveal(work.parameters)
-    receipt = await charge.fault.arm(charge.topology, work.service, parameters)
-    sealed = vault.seal(receipt)
-    armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=sealed)
-    await record(armed)
+    receipt, armed = await _armed(charge, record)
     injection = _Injection(charge=charge, receipt=receipt)
     async with _aside(record) as tell:
         try:
@@ -136,6 +133,29 @@ async def held(charge: Charge, record: Record) -> AsyncGenerator[None]:
             )
             with anyio.CancelScope(shield=True):
                 await undo(undoing, record)
+
+
+async def _armed(charge: Charge, record: Record) -> tuple[Receipt, FaultArmed]:
+    """Return the receipt of a fault, and what was recorded of it.
+
+    While faults hit as much of the system as they may, whoever began them, it waits for one to
+    be undone, and says so once. It looks at its target again before each try.
+    """
+    work, vault, waits = charge.work, charge.vault, False
+    parameters = vault.reveal(work.parameters)
+    while True:
+        receipt = await charge.fault.arm(charge.topology, work.service, parameters)
+        sealed = vault.seal(receipt)
+        armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=sealed)
+        try:
+            await record(armed)
+        except BudgetExceededError as error:
+            if not waits:
+                await record(Noted(text=f"step {charge.step!r} waits: {error}"))
+            waits = True
+            await anyio.sleep(_RETRY_S)
+        else:
+            return receipt, armed
 
 
 @asynccontextmanager

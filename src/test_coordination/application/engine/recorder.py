@@ -13,6 +13,7 @@ import anyio
 
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE, away
 from test_coordination.application.engine.vault import Vault
+from test_coordination.application.fleet import BudgetExceededError
 from test_coordination.application.ports import (
     Clock,
     ExecutionLog,
@@ -88,6 +89,7 @@ class Recorder:
 
         Raises:
             LogConflictError: another worker has taken the execution over; nothing was written.
+            BudgetExceededError: see `ExecutionLog.append`; nothing was written.
             StoreUnavailableError: the store did not come back; whether the events were written
                 is not known, and the next call finds out before it writes.
         """
@@ -184,6 +186,10 @@ class Recorder:
             await self._settle()
             if self.state is not page.after:
                 raise
+        except BudgetExceededError:
+            if not again:
+                self._doubt = None
+            raise
         else:
             self._accept(page)
 
