@@ -19,6 +19,11 @@ import anyio._backends._asyncio as anyio_on_asyncio
 STEP_S: Final = 2e-5
 """How long one step of a process takes, so that no task that spins holds time up."""
 
+SPIN_EVERY: Final = 16
+"""After how many steps what spins has a turn, if there is anything else to do."""
+
+_SPINS: Final = anyio_on_asyncio.CancelScope._deliver_cancellation
+
 _CLOSINGS_MAX: Final = 20
 
 
@@ -108,6 +113,8 @@ class SimulatedLoop:
         self.halted = False
         self._random = chance.random
         self._ready: list[Handle] = []
+        self._spinning: list[Handle] = []
+        """What is tried again and again, which is not worth as many turns."""
         self._timers: list[tuple[float, int, Handle]] = []
         self._count = 0
         self._names = 0
@@ -123,6 +130,9 @@ class SimulatedLoop:
                 handle = heappop(timers)[2]
                 if not handle.done:
                     ready.append(handle)
+            if self._spinning and (not ready or self.steps % SPIN_EVERY == 0):
+                ready += self._spinning
+                self._spinning.clear()
             if not ready:
                 if not timers or timers[0][0] > until_s:
                     self.now_s = max(self.now_s, until_s)
@@ -194,6 +204,7 @@ class SimulatedLoop:
     def _drop(self) -> None:
         """Close what is left half done; what it says about that nobody wants to know."""
         self._ready.clear()
+        self._spinning.clear()
         self._timers.clear()
         for task in self._tasks:
             work = task.get_coro()
@@ -210,6 +221,7 @@ class SimulatedLoop:
             process.tasks.clear()
         self._tasks.clear()
         self._ready.clear()
+        self._spinning.clear()
         self._timers.clear()
         gc.collect(0)  # what is young is all from here, if nothing was collected meanwhile
 
@@ -254,7 +266,8 @@ class SimulatedLoop:
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Handle:
         handle = Handle(callback, args, context=context)
-        self._ready.append(handle)
+        spins = getattr(callback, "__func__", None) is _SPINS
+        (self._spinning if spins else self._ready).append(handle)
         return handle
 
     def call_later(

@@ -34,6 +34,9 @@ FLEETS: Final = 0.6
 DETACHED: Final = 0.7
 """How many executions are left to the fleet there."""
 
+WAITED_FOR: Final = 0.3
+"""How many of those somebody waits for."""
+
 _SHOP: Final = Shop()
 
 
@@ -127,12 +130,14 @@ class Story:
         seed = self.chance.randrange(1000)
 
         detached = self.has_fleet and self.chance.random() < DETACHED
+        waits = not detached or self.chance.random() < WAITED_FOR
 
         async def run(coordinator: Coordinator) -> None:
             begun = await coordinator.execute_scenario(
                 scenario.id, requested_by="ann", seed=seed, detached=detached
             )
-            await coordinator.execution_result(begun)
+            if waits:
+                await coordinator.execution_result(begun)
 
         worker.ask(f"run {scenario.name}{' detached' if detached else ''}", run)
 
