@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "resume": "Let an execution go on that was paused.",
     "run": "Run a scenario to its end.",
     "scenarios": "List, store, compare and export scenarios.",
+    "schedules": "Let scenarios run by themselves.",
     "schema": "Print the JSON Schema of documents, for editors.",
     "server": "Run one of the embedded database servers by itself.",
     "services": "See, start and stop the services of a system.",

@@ -15,9 +15,11 @@ import click
 
 from test_coordination.application.definitions import DefinitionKindError
 from test_coordination.application.ports import NotFoundError
+from test_coordination.application.timetable import ScheduleExistsError
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import CoordinationError, InvalidDocumentError
 from test_coordination.domain.graph import CircularNeedsError
+from test_coordination.domain.schedule import InvalidScheduleError
 from test_coordination.domain.verdicts import Verdict
 from test_coordination.interfaces.cli.interruptions import ENDING, run_stoppable
 
@@ -33,7 +35,14 @@ EXIT_INVALID: Final = 2
 EXIT_COULD_NOT_RUN: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
-MISUSE: Final = (CircularNeedsError, DefinitionKindError, NoTopologyError, NotFoundError)
+MISUSE: Final = (
+    CircularNeedsError,
+    DefinitionKindError,
+    InvalidScheduleError,
+    NoTopologyError,
+    NotFoundError,
+    ScheduleExistsError,
+)
 """What is wrong with what was asked for, and not with what was to be done."""
 
 Result = TypeVar("Result")
