@@ -192,6 +192,26 @@ async def _left(lab: Lab) -> ExecutionId:
 
 
 @virtual
+async def test_an_undo_that_gets_nowhere_delays_nobody_who_dies_meanwhile() -> None:
+    lab = Lab()
+    async with lab.coordinator() as coordinator:
+        stuck = await _left(lab)
+        lab.kit.off.trouble("revert", Hang(seconds=40))
+        await until(20.2)
+        other = await _left(lab)
+        await until(21)
+        in_time = await lab.state(other)
+        again = await coordinator.undo_faults()
+        ended_s = anyio.current_time()
+
+    assert in_time.status is Status.FINISHED
+    assert in_time.outstanding == ()
+    assert again == []
+    assert ended_s == pytest.approx(40.5, abs=0.1)
+    assert (await lab.state(stuck)).outstanding == ()
+
+
+@virtual
 async def test_a_store_that_is_away_for_half_a_minute_changes_nothing_for_a_worker_alone() -> None:
     scene = Scene()
     lab = scene.lab

@@ -110,26 +110,6 @@ async def test_an_undo_that_gets_nowhere_holds_up_older_ones_of_its_execution_fo
 
 
 @virtual
-async def test_an_undo_that_gets_nowhere_delays_nobody_who_dies_meanwhile() -> None:
-    lab = Lab()
-    async with lab.coordinator() as coordinator:
-        stuck = await left(lab)
-        lab.kit.off.trouble("revert", Hang(seconds=40), Hang(seconds=40))
-        await until(20.2)
-        other = await left(lab)
-        await until(21)
-        in_time = await lab.state(other.id)
-        again = await coordinator.undo_faults()
-        ended_s = anyio.current_time()
-
-    assert in_time.status is Status.FINISHED
-    assert in_time.outstanding == ()
-    assert again == []
-    assert ended_s == pytest.approx(50, abs=1)
-    assert (await lab.state(stuck.id)).outstanding == ()
-
-
-@virtual
 async def test_what_was_swept_is_not_swept_again() -> None:
     lab = Lab()
     await left(lab)
