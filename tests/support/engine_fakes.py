@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
+from itertools import chain, count
 from typing import TypeAlias
 from uuid import UUID
 
@@ -110,6 +110,10 @@ class SwitchFault(Told):
     def trouble(self, doing: str, *troubles: Trouble) -> None:
         """Let the next tries of ``doing`` meet ``troubles``, one each."""
         self._troubles.setdefault(doing, deque()).extend(troubles)
+
+    def troubles(self) -> list[Trouble]:
+        """Return what later tries will meet."""
+        return [*chain(*self._troubles.values()), *self._always.values()]
 
     def always(self, doing: str, trouble: Trouble | None) -> None:
         """Let every try of ``doing`` meet ``trouble``, until it is None."""

@@ -21,7 +21,7 @@ from test_coordination.application.fleet import NOBODY
 from test_coordination.application.following import Feed
 from test_coordination.application.gathering import Loaded
 from test_coordination.application.heeding import Heeding
-from test_coordination.application.holders import NotRunningHereError
+from test_coordination.application.holders import HeldElsewhereError, NotRunningHereError
 from test_coordination.application.lobby import Lobby
 from test_coordination.application.offspring import Offspring
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
@@ -244,7 +244,8 @@ class Executions:
         Raises:
             NotFoundError: no execution has that name.
             AttachedError: it is not detached.
-            HeldElsewhereError: another worker has it, and may be alive; nothing was done.
+            HeldElsewhereError: another worker has it, and may be alive, or this one is just about
+                to take it; nothing was done.
             LetGoError: this worker lets go of it; it must be taken again, by another one.
             LogConflictError: another worker has taken it over meanwhile.
             StoreUnavailableError: its log could not be read or written to the end; its faults are
@@ -278,11 +279,18 @@ class Executions:
         record = await self._world.stores.log.get(execution)
         if record.status is Status.FINISHED:
             return None
-        # Whole: what was claimed and is not begun would be found by the next sweep only.
-        with anyio.CancelScope(shield=True):
-            taken = await Taking(world=self._world, lease=self._lease).take(record)
-            run = self._run(taken.loaded, taken.record, taken.state, hold=taken.hold)
-            self._launch(run, why=taken.why)
+        if execution in self._busy:
+            raise HeldElsewhereError(execution=execution, worker=self._me)
+        self._busy.add(execution)
+        try:
+            # Whole: what was claimed and is not begun would be found by the next sweep only.
+            with anyio.CancelScope(shield=True):
+                taken = await Taking(world=self._world, lease=self._lease).take(record)
+                run = self._run(taken.loaded, taken.record, taken.state, hold=taken.hold)
+                self._launch(run, why=taken.why)
+        except BaseException:
+            self._busy.discard(execution)
+            raise
         return run
 
     async def result(self, execution: ExecutionId) -> Execution:
