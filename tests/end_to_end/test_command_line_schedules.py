@@ -1,0 +1,40 @@
+"""``tcoord schedules``: scenarios run by themselves on workers."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from support.e2e_authors import author
+
+pytestmark = pytest.mark.timeout(300)
+
+NAP = """\
+scenario: nap
+version: 1
+parameters: {length: {type: duration, default: 5m}}
+steps: [{id: nap, wait: "${{ parameters.length }}"}]
+"""
+
+
+def test_a_schedule_is_run_by_a_worker_and_told_of() -> None:
+    with author() as writer:
+        writer.writes("nap.yaml", NAP)
+        on_shop = ("--topology", writer.topology)
+        worker = writer.starts("worker", *on_shop)
+        made = writer.types(
+            *("schedules", "create", "often", "--scenario", "nap.yaml", "--every", "1s"),
+            *("--set", "length=10ms", "--overlap", "allow", *on_shop),
+        )
+        worker.prints("nap  inconclusive")
+        told = writer.types("schedules", "history", "often", "--output", "json")
+        worker.gets(signal.SIGTERM)
+
+        history = json.loads(told.out)
+        dues = [each["due"] for each in history]
+        assert made.out.splitlines()[0] == "often is scheduled"
+        assert len(dues) == len(set(dues)) > 0
+        assert all(each["execution"] for each in history)
+        assert worker.ends().status == 0
