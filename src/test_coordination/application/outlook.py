@@ -111,12 +111,11 @@ class _Moment:
     def left_of_weight(self, step: PlannedStep, weight: timedelta) -> timedelta:
         """Return what is left to be shown of a step; it never grows while time passes."""
         known = self.state.steps.get(step.id)
-        if _is_over(known) or (known is None and self.ending):
+        if self.ending or _is_over(known):
             return _NO_TIME
         if known is None:
             return weight
-        rest = _NO_TIME if self.ending else weight - (self.now - known.started_at)
-        return max(rest, UNFINISHED * weight)
+        return max(weight - (self.now - known.started_at), UNFINISHED * weight)
 
     def limit(self, timeout: timedelta) -> timedelta:
         """Return how long it can take before ``timeout`` stops it."""
@@ -189,7 +188,7 @@ class Forecast:
         """Return the share of the way that lies behind.
 
         What is left of each step never grows, and so neither does the longest chain of them: that
-        is why it cannot go back. What an ending execution has not begun is no way to go.
+        is why it cannot go back. An ending execution has no way to go but to end.
         """
         if moment.state.status is Status.FINISHED:
             return _ALL

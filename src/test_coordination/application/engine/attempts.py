@@ -80,6 +80,7 @@ async def tried(
             retried = StepRetried(
                 step=step.id, attempt=attempt, error=str(error), code=error.code, delay=delay
             )
+            await recorder.turn()
             await recorder.record(retried)
             if await _ends_before(delay, recorder, over):
                 raise

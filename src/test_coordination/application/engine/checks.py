@@ -17,6 +17,7 @@ from test_coordination.application.ports import Clock, Expressions, Program
 from test_coordination.domain.events import (
     CheckJudged,
     Event,
+    Noted,
     SteadyStateLeft,
     SteadyStateRegained,
 )
@@ -34,6 +35,8 @@ from test_coordination.domain.steps import Mode
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Finding, Phase, Severity
 
+UNTOLD_MAX: Final = 20
+"""How many moments in and outside its condition a watch has that are not recorded yet."""
 _ASK_AGAIN_S: Final = 1.0
 
 
@@ -210,6 +213,7 @@ class Watch:
         self._last: Look | None = None
         self._program = bench.program(check)
         self._untold: list[Event] = []
+        self._passed_over = 0
         self._news = anyio.Event()
         self._looking = anyio.CancelScope()
         self._telling = anyio.CancelScope()
@@ -226,8 +230,8 @@ class Watch:
         with self._telling:
             while True:
                 await self._news.wait()
-                self._news = anyio.Event()
-                await self._recorder.record(*self._taken())
+                await self._recorder.turn()
+                await self._recorder.record(*self._next())
 
     def _see(self) -> None:
         look = self._bench.look(self._program, self._check, self._began)
@@ -246,19 +250,40 @@ class Watch:
             self._note(SteadyStateRegained(check=self._check.id, observed=observed))
 
     def _note(self, event: Event) -> None:
-        self._untold.append(event)
+        if len(self._untold) < UNTOLD_MAX:
+            self._untold.append(event)
+        else:
+            # It is the opposite of the last one: with both left out, all is as it is now.
+            self._untold.pop()
+            self._passed_over += 1
         self._news.set()
 
-    def _taken(self) -> list[Event]:
-        taken, self._untold = self._untold, []
-        return taken
+    def _next(self) -> list[Event]:
+        """Return what is to be recorded next, and with the last of it what was passed over."""
+        event = self._untold.pop(0)
+        if self._untold:
+            return [event]
+        self._news = anyio.Event()
+        return [event, *self._rest()]
+
+    def _rest(self) -> list[Event]:
+        """Return all that is not recorded yet."""
+        rest, self._untold = self._untold, []
+        passed_over, self._passed_over = self._passed_over, 0
+        if not passed_over:
+            return rest
+        text = (
+            f"check {self._check.id!r} changed to and fro {passed_over} more times, faster than "
+            "it could be recorded"
+        )
+        return [*rest, Noted(text=text)]
 
     async def conclude(self) -> None:
         """End the watch, and record the judgement over the whole of it; call it once."""
         self._looking.cancel()
         self._telling.cancel()
         self._see()
-        await self._recorder.record(*self._taken())
+        await self._recorder.record(*self._rest())
         if self._check.severity is not Severity.CRITICAL:
             return
         told = self._worst or self._missed or self._last

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 import anyio
 
+from test_coordination.application.engine.flow import Flow, fitting
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE, away
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.fleet import BudgetExceededError
@@ -72,6 +73,7 @@ class Recorder:
         self._wishes: list[tuple[Wished, datetime]] = []
         self._pages = count()
         self._under_way: dict[int, tuple[Sequence[Event], datetime]] = {}
+        self._flow = Flow(state)
         self._vault = vault
         self._stores = stores
         self._record = record
@@ -84,6 +86,8 @@ class Recorder:
     async def record(self, *events: Event) -> None:
         """Append ``events``; they are durable when this returns.
 
+        Text without end is cut off, and asides without end are left out: see `Flow`.
+
         A store that is away is waited for, ``STORE_PATIENCE`` at most. Cancellation does not
         cut an append short: it would leave its outcome unknown.
 
@@ -93,8 +97,12 @@ class Recorder:
             StoreUnavailableError: the store did not come back; whether the events were written
                 is not known, and the next call finds out before it writes.
         """
+        events = tuple(self._flow.admitted(events, self.state))
+        if not events:
+            return
         if self._vault is not None:
             events = tuple(map(self._vault.conceal_event, events))
+        events = tuple(map(fitting, events))
         page = next(self._pages)
         self._under_way[page] = events, self._stores.clock.now()
         if self._is_hurried:
@@ -107,6 +115,10 @@ class Recorder:
             del self._under_way[page]
             if self._is_hurried:
                 self._look()
+
+    async def turn(self) -> None:
+        """Return when another aside may be recorded; `Flow` says what one is."""
+        await self._flow.turn()
 
     def wish(self, event: Wished) -> None:
         """Make ``event`` part of what is ``wanted``, at once; whoever calls records it as well.

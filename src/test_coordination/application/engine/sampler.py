@@ -12,6 +12,7 @@ from typing import Final
 import anyio
 
 from test_coordination.application.capabilities import Catalogue, Probe
+from test_coordination.application.engine.flow import fitting_sample
 from test_coordination.application.engine.lease import Hold, LostError
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.pace import Pace
@@ -51,7 +52,7 @@ async def sample(probe: PlannedProbe, probing: Probing, see: Callable[[Sample], 
     kind, clock, vault = probing.catalogue.probes[probe.kind], probing.clock, probing.vault
 
     def tell(taken: Sample) -> None:
-        see(vault.conceal_sample(taken))
+        see(fitting_sample(vault.conceal_sample(taken)))
 
     while True:
         at = clock.now()
