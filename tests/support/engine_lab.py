@@ -25,6 +25,7 @@ from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.schedules import MemoryTimetable
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
+from test_coordination.application.controls import Controls
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.recorder import Stores
 from test_coordination.application.engine.sweep import Sweeper
@@ -117,6 +118,19 @@ class Lab:
             self.clock, self.log, enqueue=self.jobs.enqueue, offers=self.dispatch.offers
         )
         self.wishes = ShakyWishes(self.log)
+
+    @classmethod
+    def with_two_ways(cls) -> Lab:
+        """Return a lab in which wishes take two ways, as where there is a Redis."""
+        lab = cls()
+        lab.quick = ShakyWishes(lab.log)
+        lab.quick.store = "the quick one"
+        return lab
+
+    def controls(self) -> Controls:
+        """Return what another process makes wishes with, which runs nothing."""
+        world = self.world()
+        return Controls(world.wishes, world.stores, world.workers, identities=self.identities)
 
     @property
     def secrets(self) -> KeptSecrets:

@@ -86,6 +86,7 @@ class ShakyWishes(MemoryWishes):
 
     def __init__(self, log: MemoryExecutionLog) -> None:
         super().__init__(log)
+        self.store = "memory"
         self.away = False
         self.hangs = False
         self.slow_s = 0.0

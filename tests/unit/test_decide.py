@@ -17,6 +17,7 @@ from test_coordination.application.engine.decide import (
     Conclude,
     Decision,
     Finish,
+    Lift,
     Stop,
     decide,
 )
@@ -27,6 +28,8 @@ from test_coordination.domain.events import (
     Entry,
     Event,
     ExecutionEnded,
+    ExecutionPaused,
+    ExecutionResumed,
     ExecutionStarted,
     ExecutionTakenOver,
     FaultArmed,
@@ -288,3 +291,55 @@ def test_each_kind_of_step_is_named_as_in_a_scenario() -> None:
     assert plan(fault(A), expect(C)).checks() == ((expect(C), CHECK),)
     assert plan(fault(A), action).step(A) == fault(A)
     assert replace(action).work == ActionWork(action="note")
+
+
+PAUSED = ExecutionPaused(reason="look", by="ann")
+RESUMED = ExecutionResumed(reason="seen", by="ann")
+
+
+def test_while_it_is_paused_no_turn_comes_and_what_runs_ends_in_its_time() -> None:
+    steps = plan(wait(A), wait(B), wait(C, A, B))
+    paused = after(STARTED, StepStarted(step=A), PAUSED)
+
+    assert decide(steps, paused, at(3)) == Decision(commands=(), wake_at=at(6), watching=True)
+    assert decide(steps, paused, at(6)).commands == (Finish(step=A),)
+    resumed = after(STARTED, StepStarted(step=A), PAUSED, RESUMED)
+    assert decide(steps, resumed, at(4)).commands == (Begin(step=B),)
+
+
+def test_a_pause_does_not_count_for_the_timeout() -> None:
+    steps = plan(wait(A, seconds=3600))
+    paused = after(STARTED, StepStarted(step=A), PAUSED)
+    resumed = after(STARTED, StepStarted(step=A), PAUSED, RESUMED)
+
+    assert decide(steps, paused, at(900)).commands == ()
+    assert decide(steps, resumed, at(60)).wake_at == at(61)
+    assert isinstance(decide(steps, resumed, at(61)).commands[0], Stop)
+
+
+def test_a_pause_that_undoes_lifts_the_newest_fault_first_and_those_that_are_gone() -> None:
+    steps = plan(fault(A), fault(B), fault(C))
+    paused = after(*events_of(steps))
+
+    assert decide(steps, paused, at(8)) == Decision(
+        commands=(Lift(step=C),), wake_at=at(17), watching=True
+    )
+    assert len(decide(steps, paused, at(17)).commands) == 3
+    one_gone = after(*events_of(steps), FaultReverted(step=C, evidence={}))
+    assert decide(steps, one_gone, at(9)).commands == (Lift(step=C), Lift(step=B))
+
+
+def events_of(steps: Plan) -> list[Event]:
+    """Return a log in which all steps are faults, and are paused and undone."""
+    begun = [StepStarted(step=step.id) for step in steps.steps]
+    faults = [armed(step.id) for step in steps.steps]
+    return [STARTED, *begun, *faults, replace(PAUSED, undo=True)]
+
+
+def test_a_stop_undoes_the_next_fault_once_the_newest_is_gone_though_its_step_goes_on() -> None:
+    steps = plan(fault(A), fault(B))
+    begun = (StepStarted(step=A), StepStarted(step=B), armed(A), armed(B))
+    gone = FaultReverted(step=B, evidence={})
+    stopped = after(STARTED, *begun, AbortRequested(reason="x", by="ann"), gone)
+
+    assert decide(steps, stopped, at(7)).commands == (Cancel(step=B), Cancel(step=A))

@@ -28,7 +28,9 @@ from support.virtual_time import at
 from test_coordination.domain.events import (
     Entry,
     Event,
+    ExecutionPaused,
     ExecutionReleased,
+    ExecutionResumed,
     ExecutionStarted,
     ExecutionTakenOver,
     FaultArmed,
@@ -180,3 +182,23 @@ def test_the_picture_shows_the_try_under_way_and_faults_without_a_hold() -> None
     assert "action (try 2)" in text
     assert "switch.off on shop: " in text
     assert " until stopped" in text
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            ExecutionPaused(reason="look", by="ann"),
+            ("paused, and faults in force are held on: look (asked by ann)", "warn"),
+        ),
+        (
+            ExecutionPaused(reason="look", by="ann", undo=True),
+            ("paused, and faults are undone: look (asked by ann)", "warn"),
+        ),
+        (ExecutionResumed(reason="seen", by="bob"), ("resumed: seen (asked by bob)", "plain")),
+    ],
+)
+def test_a_pause_and_its_end_are_told_with_who_asked_for_them(
+    event: Event, line: tuple[str, str]
+) -> None:
+    assert said(event) == line
