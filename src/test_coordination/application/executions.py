@@ -77,6 +77,7 @@ class Executions:
         self._group = group
         self._lease = lease
         self._me = lease.me
+        self._scenarios = Scenarios(world=world)
         self._feed = Feed(world.stores, group)
         self._runs: dict[ExecutionId, Run] = {}
         self._busy: set[ExecutionId] = set()
@@ -106,9 +107,8 @@ class Executions:
         """
         if order.id is not None and await self._is_known(order.id):
             return order.id
-        scenarios = Scenarios(world=self._world)
-        loaded = await scenarios.load(stored)
-        plan = scenarios.plan(loaded, given, seed=self._seed(order))
+        loaded = await self._scenarios.load(stored)
+        plan = self._scenarios.plan(loaded, given, seed=self._seed(order))
         record = replace(
             self._record(stored, plan, id_=order.id),
             requested_by=order.requested_by,
@@ -224,8 +224,8 @@ class Executions:
                 await run.carry_out(self.lobby, why=why)
             finally:
                 self._busy.discard(execution)
-                # One that failed is kept, so that whoever asks for it is told.
-                if run.failure is None:
+                # One of ours that failed is kept, so that whoever asks for it is told.
+                if run.failure is None or run.record.detached:
                     del self._runs[execution]
                 self.lobby.hint()
 
@@ -285,7 +285,8 @@ class Executions:
         try:
             # Whole: what was claimed and is not begun would be found by the next sweep only.
             with anyio.CancelScope(shield=True):
-                taken = await Taking(world=self._world, lease=self._lease).take(record)
+                taking = Taking(world=self._world, scenarios=self._scenarios, lease=self._lease)
+                taken = await taking.take(record)
                 run = self._run(taken.loaded, taken.record, taken.state, hold=taken.hold)
                 self._launch(run, why=taken.why)
         except BaseException:

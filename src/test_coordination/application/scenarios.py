@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
 
 from test_coordination.application.definitions import (
     EMPTY_SHELF,
@@ -20,19 +22,53 @@ from test_coordination.application.differences import (
     text_difference,
 )
 from test_coordination.application.gathering import Gathering, Loaded, Loading
-from test_coordination.application.planning.resolver import Resolver
+from test_coordination.application.planning.resolver import Planned, Resolver
 from test_coordination.application.ports import Library
 from test_coordination.application.world import World
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.scenario import Definition, DocumentKind
 from test_coordination.domain.values import ScenarioId
 
+KEPT_MAX: Final = 256
+"""How many stored definitions are kept as they were read, and how many plans."""
+KEPT_STEPS_MAX: Final = 100
+"""A plan of more steps is not kept."""
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+
+
+class _Kept(Generic[_K, _V]):
+    """What was made and may be used again; what was not used for longest is dropped."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[_K, _V] = OrderedDict()
+
+    def get(self, key: _K) -> _V | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: _K, value: _V) -> None:
+        self._values[key] = value
+        if len(self._values) > KEPT_MAX:
+            self._values.popitem(last=False)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenarios:
-    """Definitions, from text to plan."""
+    """Definitions, from text to plan.
+
+    What is stored never changes: what was read of it is kept, and so is its plan for the same
+    parameters, if no other seed would give another one.
+    """
 
     world: World
+    _read: _Kept[ScenarioId, Loaded] = field(default_factory=_Kept, init=False, compare=False)
+    _planned: _Kept[tuple[ScenarioId, str], Planned] = field(
+        default_factory=_Kept, init=False, compare=False
+    )
 
     async def create(
         self, text: str, *, file: str, expected: DocumentKind, library: Library = EMPTY_SHELF
@@ -68,7 +104,11 @@ class Scenarios:
         Raises:
             InvalidDocumentError: this program does not take any more what it took then.
         """
-        return await Loading(Gathering(world=self.world)).load_stored(stored)
+        loaded = self._read.get(stored.id)
+        if loaded is None:
+            loaded = await Loading(Gathering(world=self.world)).load_stored(stored)
+            self._read.put(stored.id, loaded)
+        return loaded
 
     def plan(self, loaded: Loaded, given: Mapping[str, object], *, seed: int = 0) -> Plan:
         """Return what running a scenario means on the system under test.
@@ -80,6 +120,17 @@ class Scenarios:
             NoTopologyError: there is no system under test.
             InvalidDocumentError: parameters or targets do not fit.
         """
+        if loaded.stored is None:
+            return self._anew(loaded, given, seed=seed).plan
+        key = loaded.stored.id, repr(given)
+        planned = self._planned.get(key)
+        if planned is None:
+            planned = self._anew(loaded, given, seed=seed)
+            if planned.is_same and len(planned.plan.steps) <= KEPT_STEPS_MAX:
+                self._planned.put(key, planned)
+        return planned.with_seed(seed)
+
+    def _anew(self, loaded: Loaded, given: Mapping[str, object], *, seed: int) -> Planned:
         scenario = loaded.scenario
         topology = self.world.topology(doing=f"planning {scenario.name!r}")
         resolver = Resolver(
@@ -88,7 +139,7 @@ class Scenarios:
             topology=topology,
             environment=self.world.environment,
         )
-        return resolver.plan(scenario, given, seed=seed, others=loaded.others())
+        return resolver.planned(scenario, given, seed=seed, others=loaded.others())
 
     async def difference(self, name: str, before: int, after: int) -> VersionDifference:
         """Return how two versions of a definition differ.

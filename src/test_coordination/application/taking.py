@@ -33,6 +33,7 @@ class Taking:
     """Claims detached executions for the worker of ``lease``."""
 
     world: World
+    scenarios: Scenarios
     lease: Lease
 
     async def take(self, record: ExecutionRecord) -> Taken:
@@ -48,7 +49,7 @@ class Taking:
             raise AttachedError(execution=record.id)
         gone = await self._gone(record)
         stored = await self.world.scenarios.get(record.scenario)
-        loaded = await Scenarios(world=self.world).load(stored)
+        loaded = await self.scenarios.load(stored)
         hold = self.lease.hold(record.id, epoch=record.epoch + 1)
         epoch = await self.world.workers.claim(
             record.id, by=self.lease.me, epoch=record.epoch, from_living=gone.certainly

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,10 +20,25 @@ def digest(plan: Plan) -> str:
     Places do not count, nor the plan's own digest, nor the order in which probes stand, since
     all of them are sampled at the same time.
     """
-    probes = tuple(sorted(plan.probes, key=lambda probe: probe.name))
-    said = _fields(replace(plan, probes=probes, digest=""))
-    text = json.dumps(said, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return Wording.of(plan).digest(plan.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What a plan says, but for its seed: the digests of plans that differ in that are soon had."""
+
+    said: Mapping[str, object]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Wording:
+        """Return what ``plan`` says."""
+        probes = tuple(sorted(plan.probes, key=lambda probe: probe.name))
+        return cls(said=_fields(replace(plan, probes=probes, digest="")))
+
+    def digest(self, seed: int) -> str:
+        """Return the `digest` of a plan that says the same and has that seed."""
+        text = json.dumps({**self.said, "seed": seed}, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _canonical(value: object) -> object:

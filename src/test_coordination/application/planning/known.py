@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from test_coordination.application.capabilities import Catalogue
 from test_coordination.application.planning.settle import Allowance, Settler
@@ -18,6 +19,9 @@ from test_coordination.domain.names import (
 from test_coordination.domain.scenario import Scenario
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import ProbeName, Value
+
+SEED: Final = "execution.seed"
+"""The name of what all chance is drawn from."""
 
 
 def shapes(scenario: Scenario, catalogue: Catalogue) -> Mapping[ProbeName, ProbeShape]:
@@ -52,7 +56,7 @@ def settler_of(
     given = {name: value for name, value in arguments.items() if value is not None}
     names = settled_names(scenario.parameters, topology, environment)
     live = live_names(scenario, shapes(scenario, catalogue), results(catalogue))
-    values: dict[str, Fact] = {"execution.scenario": scenario.name, "execution.seed": seed}
+    values: dict[str, Fact] = {"execution.scenario": scenario.name, SEED: seed}
     return Settler(
         mark=scenario.mark,
         allowance=allowance,

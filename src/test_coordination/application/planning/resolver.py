@@ -16,8 +16,8 @@ from test_coordination.application.planning.claims import (
     refuse_excess,
     refuse_without_budget,
 )
-from test_coordination.application.planning.digest import digest
-from test_coordination.application.planning.known import settler_of
+from test_coordination.application.planning.digest import Wording
+from test_coordination.application.planning.known import SEED, settler_of
 from test_coordination.application.planning.settle import TIME_MIN, Allowance, Settler, plain
 from test_coordination.application.planning.stages import dependencies, probes, stages
 from test_coordination.application.planning.steps import Planner
@@ -40,6 +40,24 @@ DEPTH_MAX: Final = 8
 """How deep scenarios may run as steps of each other, the outermost counted."""
 
 NO_OTHERS: Final[Mapping[str, Scenario]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, and whether it would be the same with another seed, ``wording`` being what it says.
+
+    It is not the same where anything is left to chance, where the seed's value is used, and where
+    other scenarios run as steps, which get a seed of their own.
+    """
+
+    plan: Plan
+    wording: Wording
+    is_same: bool
+
+    def with_seed(self, seed: int) -> Plan:
+        """Return the plan for another seed, with which it must be the same."""
+        assert self.is_same or seed == self.plan.seed, "another seed gives another plan"
+        return replace(self.plan, seed=seed, digest=self.wording.digest(seed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +88,23 @@ class Resolver:
         Raises:
             InvalidDocumentError: parameters, targets or settled values are wrong; all at once.
         """
+        return self.planned(scenario, given, seed=seed, others=others).plan
+
+    def planned(
+        self,
+        scenario: Scenario,
+        given: Mapping[str, object],
+        *,
+        seed: int = 0,
+        others: Mapping[str, Scenario] = NO_OTHERS,
+    ) -> Planned:
+        """Return the `plan`, and what another seed would change.
+
+        Raises:
+            InvalidDocumentError: see `plan`.
+        """
         course = _Course(resolver=self, others=others, trail=(scenario.name,))
-        return course.plan(scenario, given, seed=seed)
+        return course.planned(scenario, given, seed=seed)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +125,7 @@ class _Course:
     trail: tuple[str, ...]
     budget: _Budget = field(default_factory=_Budget)
 
-    def plan(self, scenario: Scenario, given: Mapping[str, object], *, seed: int) -> Plan:
+    def planned(self, scenario: Scenario, given: Mapping[str, object], *, seed: int) -> Planned:
         resolver = self.resolver
         services = frozenset(resolver.topology.services)
         arguments = bind(scenario.parameters, given, mark=scenario.mark, services=services)
@@ -133,7 +166,14 @@ class _Course:
             format=PLAN_FORMAT,
         )
         settler.settle()
-        return replace(found, digest=digest(found))
+        wording = Wording.of(found)
+        used = planner.choices or SEED in settler.read
+        nested = any(step.scenario is not None for step in found.steps)
+        return Planned(
+            plan=replace(found, digest=wording.digest(seed)),
+            wording=wording,
+            is_same=not used and not nested,
+        )
 
     def nested(self, step: ScenarioStep, settler: Settler, *, seed: int) -> ScenarioWork | None:
         """See `Nested`; what is wrong inside is told at the step that runs it."""
@@ -146,7 +186,7 @@ class _Course:
             return None
         inner = replace(self, trail=(*self.trail, found.name))
         try:
-            plan = inner.plan(found, given, seed=seeds.derived(seed, step.id))
+            plan = inner.planned(found, given, seed=seeds.derived(seed, step.id)).plan
         except InvalidDocumentError as error:
             for problem in error.problems:
                 text = f"in the scenario {step.scenario!r}, {problem.mark}: {problem.text}"

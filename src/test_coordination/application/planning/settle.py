@@ -65,7 +65,8 @@ class Settler:
 
     ``names`` and ``values`` are those known before the start, ``secrets`` the names whose values
     are placeholders, ``live`` all that a condition may use. ``each`` is what a copy of a step
-    stands for, empty outside of copies. ``mark`` is the scenario's place.
+    stands for, empty outside of copies. ``mark`` is the scenario's place. ``read`` grows by the
+    names whose values were used.
 
     Raises:
         InvalidDocumentError: by any method, with all that was wrong so far: the ``allowance`` is
@@ -81,6 +82,7 @@ class Settler:
     values: Mapping[str, Fact]
     each: Mapping[str, Value] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
     mark: Mark
     allowance: Allowance = field(default_factory=Allowance)
 
@@ -279,6 +281,7 @@ class Settler:
                 return None
             if spelled and any(name.startswith("each.") for name in program.names):
                 program = self.expressions.compile(expression, self.names, expected=Kind.ANY)
+            self.read.update(program.names)
             return program.evaluate(self.values)
         except InvalidExpressionError as error:
             self.problems.append(error.problem)
