@@ -138,6 +138,7 @@ class Deed:
             topology=hands.topology,
             vault=hands.vault,
             hold=hands.hold,
+            resumed=hands.recorder.resumed,
         )
         async with held(charge, hands.recorder.record):
             await self.over.wait()

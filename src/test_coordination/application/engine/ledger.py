@@ -78,7 +78,10 @@ class ResidueError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A fault, what it is to do, to whom, and for which execution."""
+    """A fault, what it is to do, to whom, and for which execution.
+
+    It does not bite before ``resumed`` returns: while the execution is paused nothing begins to.
+    """
 
     step: StepId
     fault: Fault
@@ -86,6 +89,7 @@ class Charge:
     topology: Topology
     vault: Vault
     hold: Hold
+    resumed: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint_if_cancelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +207,7 @@ class _Injection:
         charge = self.charge
         # While the receipt was recorded no cancellation came through; it has its chance here.
         await anyio.lowlevel.checkpoint_if_cancelled()
+        await charge.resumed()
         lapses = await charge.hold.sure()
         try:
             evidence = await self._bite(lapses)
