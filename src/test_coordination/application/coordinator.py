@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import NoReturn
 
 from test_coordination.application.agenda import Agenda
 from test_coordination.application.definitions import (
@@ -11,7 +12,7 @@ from test_coordination.application.definitions import (
 from test_coordination.application.dependencies import Dependencies, Standing
 from test_coordination.application.engine.sweep import Swept
 from test_coordination.application.executions import Order
-from test_coordination.application.fleet import Presence
+from test_coordination.application.fleet import Presence, Waiting
 from test_coordination.application.gathering import Loaded
 from test_coordination.application.outlook import Forecast, Outlook
 from test_coordination.application.ports import ExecutionRecord, Library
@@ -203,6 +204,14 @@ class Coordinator(Agenda, Steering):
         With a ``suite``, such as `execute_suite` returns, only those of that run are returned.
         """
         return await self._world.stores.log.recent(limit=limit, before=before, suite=suite)
+
+    async def waiting_executions(self, *, limit: int = 20) -> Sequence[Waiting]:
+        """Return at most ``limit`` executions that wait to begin, and what each waits for.
+
+        They come in the order in which they are let in if what they need is free; before them
+        stand those that have been let in and wait for their worker.
+        """
+        return await self._world.queue.waiting(limit=limit)
 
     async def plan_suite(
         self,

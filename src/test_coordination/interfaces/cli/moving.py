@@ -45,6 +45,7 @@ class MovingProgress:
         self._prospect = prospect
         self._state: Execution | None = None
         self._ahead_s = 0.0
+        self._queued = "starting"
         self._told: tuple[float, Text] = (-math.inf, Text())
 
     def show(self, entry: Entry, state: Execution) -> None:
@@ -61,11 +62,15 @@ class MovingProgress:
     def wait(self, state: Execution, waited: timedelta) -> None:
         """See `Progress.wait`; the picture tells it all the time."""
 
+    def queued(self, why: str) -> None:
+        """See `Progress.queued`."""
+        self._queued = why
+
     def picture(self) -> RenderableType:
         """Return what stands below the events at this moment."""
         state = self._state
         if state is None:
-            return Spinner("dots", text="starting")
+            return Spinner("dots", text=self._queued)
         table = Table.grid(padding=(0, 2))
         for step in self._shown(state):
             table.add_row(*self._row(step, state))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import anyio
 import click
@@ -40,6 +40,10 @@ class Progress(Protocol):
         """Tell how ``state`` stands, since whose last entry so much time has passed."""
         ...
 
+    def queued(self, why: str) -> None:
+        """Tell why it has not begun."""
+        ...
+
 
 class PlainProgress:
     """A line an event, with the time since the start; for pipes, logs and simple terminals.
@@ -63,11 +67,15 @@ class PlainProgress:
     def wait(self, state: Execution, waited: timedelta) -> None:
         """See `Progress.wait`."""
         if state.started_at is None or state.changed_at is None:
-            click.echo("it waits to begin; `tcoord executions` shows what else runs")
+            click.echo("it waits to begin; `tcoord executions --queued` shows for what")
         elif self._prospect is not None and state.status is Status.RUNNING:
             since = state.changed_at - state.started_at + waited
             text = prospect_text(self._prospect(state))
             click.echo(f"{clock(since)}  {click.style(text, dim=True)}")
+
+    def queued(self, why: str) -> None:
+        """See `Progress.queued`."""
+        click.echo(click.style(why, dim=True))
 
 
 def is_moving() -> bool:
@@ -89,9 +97,16 @@ def progress(plan: Plan, prospect: Prospect | None = None) -> Iterator[Progress]
 
 
 async def shown_to_the_end(
-    begun: Execution, entries: AsyncIterator[Entry], shown: Progress, *, after: int = 0
+    begun: Execution,
+    entries: AsyncIterator[Entry],
+    shown: Progress,
+    *,
+    after: int = 0,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> Execution:
     """Return ``begun`` after all ``entries``; those past position ``after`` are shown.
+
+    Meanwhile ``beside`` is done, which raises nothing.
 
     Raises:
         CoordinationError: they could not be followed to the end.
@@ -110,6 +125,8 @@ async def shown_to_the_end(
 
     async with anyio.create_task_group() as group:
         group.start_soon(remind)
+        if beside is not None:
+            group.start_soon(beside)
         try:
             async for entry in entries:
                 state, said_s = state.apply(entry), anyio.current_time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from test_coordination.interfaces.cli.interruptions import Interruptions, interr
 from test_coordination.interfaces.cli.layout import listed
 from test_coordination.interfaces.cli.program import Program
 from test_coordination.interfaces.cli.progress import progress, say_verdict, shown_to_the_end
+from test_coordination.interfaces.cli.queueing import tell_of_the_queue
 
 FORMS: Final = {"html": "html", "json": "json", "junit": "xml", "markdown": "md"}
 RECENT: Final = 50
@@ -134,7 +136,8 @@ async def _shown(coordinator: Coordinator, execution: ExecutionId, plan: Plan) -
     prospect = await coordinator.execution_forecast(execution)
     with progress(plan, prospect) as shown:
         entries = coordinator.follow_execution(execution)
-        await shown_to_the_end(Execution(id=execution), entries, shown)
+        telling = partial(tell_of_the_queue, coordinator, execution, shown)
+        await shown_to_the_end(Execution(id=execution), entries, shown, beside=telling)
     return await coordinator.execution_result(execution)
 
 

@@ -1,4 +1,4 @@
-"""``tcoord executions``: list what was run."""
+"""``tcoord executions``: list what was run, or what waits to be."""
 
 from __future__ import annotations
 
@@ -8,21 +8,30 @@ from datetime import timedelta
 
 import click
 
+from test_coordination.application.fleet import Waiting
 from test_coordination.application.outlook import Outlook
 from test_coordination.application.ports import ExecutionRecord
 from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId, format_duration
 from test_coordination.interfaces.cli.exits import carried_out
+from test_coordination.interfaces.cli.layout import width
 from test_coordination.interfaces.cli.program import Program
 from test_coordination.interfaces.cli.prospects import prospect_document, prospect_text
+from test_coordination.interfaces.cli.queue_text import queue_document, queue_lines
 
 
 @click.command("executions")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--queued", is_flag=True, help="Show what waits: for what, who has it, and its place."
+)
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_obj
-def command(program: Program, limit: int, output: str) -> None:
+def command(program: Program, *, limit: int, queued: bool, output: str) -> None:
     """List what was run, newest first, and how far that has come which runs."""
+    if queued:
+        _show_queue(program, limit=limit, output=output)
+        return
 
     async def job() -> tuple[Sequence[ExecutionRecord], Mapping[ExecutionId, Outlook]]:
         async with program.coordinator(None) as coordinator:
@@ -41,6 +50,25 @@ def command(program: Program, limit: int, output: str) -> None:
         click.echo(_line(record))
         if (outlook := outlooks.get(record.id)) is not None:
             click.echo(click.style(f"    {prospect_text(outlook)}", dim=True))
+
+
+def _show_queue(program: Program, *, limit: int, output: str) -> None:
+    """List what waits in the order in which it comes in if what it needs is free."""
+
+    async def job() -> Sequence[Waiting]:
+        async with program.coordinator(None) as coordinator:
+            return await coordinator.waiting_executions(limit=limit)
+
+    waiting = carried_out(job)
+    if output == "json":
+        click.echo(json.dumps([queue_document(each) for each in waiting], indent=2))
+        return
+    if not waiting:
+        click.echo("nothing waits; what runs shows `tcoord executions`")
+    for line in queue_lines(waiting, columns=width()):
+        click.echo(line)
+    if len(waiting) == limit:
+        click.echo(f"there may be more: --limit {min(1000, 10 * limit)} shows them")
 
 
 def _line(record: ExecutionRecord) -> str:
