@@ -17,6 +17,7 @@ from test_coordination.adapters.expressions.functions import FUNCTIONS
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.targets.process import ProcessServices
 from test_coordination.application.capabilities import Catalogue
+from test_coordination.interfaces.cli.pages import commands_page
 from test_coordination.kinds import catalogue
 
 FOLDER: Final = "docs/reference"
@@ -46,5 +47,6 @@ def generated() -> Mapping[str, str]:
         f"{FOLDER}/scenario-language.md": language_page(FUNCTIONS),
         f"{FOLDER}/catalogue.md": catalogue_page(known()),
         f"{FOLDER}/errors.md": errors_page([f"{PACKAGE}.{room}" for room in ROOMS]),
+        f"{FOLDER}/command-line.md": commands_page(),
         f"{FOLDER}/topology.schema.json": schema_text(topology_schema()),
     }
