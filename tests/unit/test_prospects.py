@@ -165,7 +165,7 @@ async def test_who_waits_for_one_that_has_not_begun_is_told_so(
     await shown_to_the_end(NEW, told(late), PlainProgress(PLAN), after=1)
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["it waits to begin; `tcoord executions` shows what else runs"] * 2
+    assert lines == ["it waits to begin; `tcoord executions --queued` shows for what"] * 2
 
 
 @virtual
