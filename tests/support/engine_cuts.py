@@ -82,6 +82,9 @@ class TracedLog(ShakyLog):
         if self.lab is not None:
             self._moment()
 
+    def kinds(self, execution: ExecutionId) -> list[str]:
+        return [kind for _, kind, _ in self._kept[execution].lines]
+
     def _now(self) -> tuple[float, int]:
         assert self.lab is not None
         return anyio.current_time(), len(self.lab.kit.board.deeds)
@@ -128,6 +131,14 @@ class Life:
             return await cls._lived(record, lab, worker=1)
 
         return run_from(0, begin())
+
+    def left_at(self, event: type[Event], *, count: int = 1) -> Photo:
+        """Return the first moment at which so many of these events are in the log, the last so."""
+        for photo in self.photos:
+            kinds = photo.log.kinds(self.execution)
+            if kinds.count(event.__name__) == count and kinds[-1] == event.__name__:
+                return photo
+        raise LookupError(event)
 
     def after(self, photo: Photo, *, swept: bool = False, wanted: Collection[int] = ()) -> Life:
         """Return its life with one worker more, if it is left at the moment of ``photo``.

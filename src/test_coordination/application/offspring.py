@@ -12,7 +12,7 @@ import anyio
 
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.gathering import Loaded
-from test_coordination.application.holders import HeldElsewhereError
+from test_coordination.application.holders import HeldElsewhereError, LetGoError
 from test_coordination.application.ports import ExecutionLog
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.plan import ScenarioWork
@@ -80,7 +80,14 @@ class Offspring:
         return own[-1].id
 
     async def result(self, execution: ExecutionId) -> Execution:
-        """See `Children.result`; one whose worker is gone is carried on here."""
+        """See `Children.result`; one whose worker is gone is carried on here.
+
+        Raises:
+            LetGoError: this worker lets go of it, and of what it is a step of.
+            CoordinationError: its end will not be known here; its faults are undone.
+        """
+        if self.carrier.is_leaving(self.parent):
+            raise LetGoError(execution=execution, reason="what it is a step of is left, too")
         return await _once_free(partial(self.carrier.carried_on, execution))
 
     async def abort(self, execution: ExecutionId, *, reason: str) -> None:

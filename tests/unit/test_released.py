@@ -1,0 +1,155 @@
+"""What a dead worker left of detached executions is undone, and they are left to others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from support.engine_fakes import NumberedIdentities, failed
+from support.engine_handing import DETACHED, GONE, hand, left
+from support.engine_lab import Lab, document
+from support.virtual_time import virtual
+from test_coordination.application.engine.continuing import HANDOVERS_MAX
+from test_coordination.application.executions import Order
+from test_coordination.application.fleet import NOBODY
+from test_coordination.domain.events import (
+    ExecutionTakenOver,
+    FaultArmed,
+    FaultInjected,
+    StepStarted,
+)
+from test_coordination.domain.execution import Status
+from test_coordination.domain.values import ExecutionId, Receipt, ServiceName, StepId
+from test_coordination.domain.verdicts import Verdict
+
+CUT = StepId("cut")
+TEXT = document(
+    "steps: [{id: cut, fault: switch.off, target: shop, hold: 10s, on_error: continue}, "
+    "{id: w, wait: 5s, needs: []}]"
+)
+STORY = (
+    StepStarted(step=CUT),
+    FaultArmed(step=CUT, fault="switch.off", service=ServiceName("shop"), receipt=Receipt("shop")),
+    FaultInjected(step=CUT, evidence={}),
+)
+
+
+async def ordered(lab: Lab, text: str = TEXT, order: Order = DETACHED) -> ExecutionId:
+    async with hand(lab) as worker:
+        return await worker.order(text, order)
+
+
+@virtual
+async def test_faults_are_undone_and_the_execution_waits_for_another_worker() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    lab.kit.board.in_force.append("shop")
+    await left(lab, execution, *STORY)
+
+    (swept,) = await lab.sweeper(950).sweep()
+
+    record, state = await lab.log.get(execution), await lab.state(execution)
+    events = [type(event).__name__ for event in await lab.logged(execution)]
+    assert (swept.released, [fault.step for fault in swept.undone], swept.left) == (True, [CUT], ())
+    assert lab.kit.board.in_force == []
+    assert events[-2:] == ["ExecutionReleased", "FaultReverted"]
+    assert (record.worker, record.status, record.epoch) == (NOBODY, Status.RUNNING, 4)
+    assert (state.worker, state.faults[CUT].lost) == (None, True)
+
+
+@virtual
+async def test_what_was_released_is_swept_no_more_and_carried_on_by_who_takes_it() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    lab.kit.board.in_force.append("shop")
+    await left(lab, execution, *STORY)
+    await lab.sweeper(950).sweep()
+
+    again = await lab.sweeper(950).sweep(again=True)
+    async with hand(lab, 802) as worker:
+        ended = await worker.executions.take(execution)
+
+    assert again == []
+    assert ended.steps[CUT].code == "worker.lost"
+    assert ended.verdict is Verdict.COULD_NOT_RUN
+    assert lab.kit.off.tries["revert"] == 1
+    assert "as no worker was at it" in ended.notes[-1]
+
+
+@virtual
+async def test_a_fault_that_cannot_be_undone_is_tried_again_by_who_takes_it() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    lab.kit.board.in_force.append("shop")
+    await left(lab, execution, *STORY)
+    lab.kit.off.always("revert", failed("reverting"))
+
+    (swept,) = await lab.sweeper(950).sweep()
+    lab.kit.off.always("revert", None)
+    async with hand(lab, 802) as worker:
+        ended = await worker.executions.take(execution)
+
+    assert (swept.released, [fault.step for fault in swept.left]) == (True, [CUT])
+    assert lab.kit.board.in_force == []
+    assert ended.verdict is Verdict.COULD_NOT_RUN
+
+
+@virtual
+async def test_a_fault_that_nobody_can_undo_is_residue_in_the_end() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    await left(lab, execution, *STORY)
+    lab.kit.off.always("revert", failed("reverting"))
+
+    async with hand(lab, 802) as worker:
+        ended = await worker.executions.take(execution)
+
+    assert ended.steps[CUT].code == "fault.residue"
+    assert ended.verdict is Verdict.RESIDUE
+
+
+@virtual
+async def test_what_its_worker_had_not_begun_is_given_back_as_it_was() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    await lab.workers.claim(execution, by=GONE, epoch=1)
+
+    (swept,) = await lab.sweeper(950).sweep()
+
+    record = await lab.log.get(execution)
+    assert (swept.released, swept.undone) == (True, ())
+    assert (record.worker, record.status, record.end) == (NOBODY, Status.PENDING, 0)
+
+
+@virtual
+async def test_what_was_handed_on_too_often_is_ended_by_the_sweep() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    over = ExecutionTakenOver(worker=GONE, reason="it left", continues=True)
+    await left(lab, execution, *[over] * HANDOVERS_MAX)
+
+    (swept,) = await lab.sweeper(950).sweep()
+
+    state = await lab.state(execution)
+    assert not swept.released
+    assert state.verdict is Verdict.COULD_NOT_RUN
+    assert f"and {HANDOVERS_MAX} others carried it on before that" in state.reason
+
+
+@virtual
+async def test_what_runs_as_a_step_is_released_until_what_it_is_a_step_of_has_ended() -> None:
+    lab = Lab()
+    parent = await ordered(lab)
+    record = await lab.log.get(parent)
+    children = [ExecutionId(NumberedIdentities(number).new()) for number in (960, 961)]
+    for child in children:
+        await lab.log.create(replace(record, id=child, parent=parent, parent_step=CUT, worker=GONE))
+
+    (first, second) = await lab.sweeper(950).sweep()
+    await lab.workers.claim(children[0], by=GONE, epoch=3)
+    async with hand(lab, 802) as worker:
+        await worker.executions.take(parent)
+    (third,) = await lab.sweeper(950).sweep()
+
+    assert (first.released, second.released, third.released) == (True, True, False)
+    assert (await lab.state(children[0])).verdict is Verdict.COULD_NOT_RUN
+    assert (await lab.log.get(children[1])).worker == NOBODY
