@@ -173,9 +173,12 @@ async def test_it_all_ends_when_the_coordinator_is_killed(tmp_path: Path) -> Non
     assert await gone(pids)
 
 
-async def test_who_kills_the_process_that_watches_it_dies_with_it() -> None:
-    told = await refused("kill_guard")
+async def test_who_kills_the_process_that_watches_it_dies_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "note"
 
+    told = await refused("kill_guard", note=str(note))
+
+    assert await gone(await begun(note))
     assert told.startswith("did not begin, or its process was ended by something else")
 
 

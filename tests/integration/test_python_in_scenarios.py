@@ -21,6 +21,7 @@ from test_coordination.authoring import AuthorsDesk
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.events import Outcome
 from test_coordination.domain.execution import Execution
+from test_coordination.domain.failures import ErrorClass, classify
 from test_coordination.domain.values import StepId
 from test_coordination.domain.verdicts import Verdict
 from test_coordination.kinds import catalogue
@@ -36,7 +37,7 @@ probes:
 steps:
   - id: deed
     action: python
-    with: {{call: "support.python_victims:{function}", arguments: {{{arguments}}}}}
+    with: {{call: "support.python_victims:{function}", arguments: {{{arguments}}}, timeout: 10s}}
   - id: well
     expect: steps.deed.result.value.sum == 3 && probes.lost.last.value == 7
     within: 10s
@@ -81,6 +82,21 @@ async def test_a_function_is_given_a_secret_and_nobody_else_sees_it(tmp_path: Pa
     assert deed.outcome is Outcome.FAILED
     assert "raised ValueError: no order" in deed.error
     assert "hunter" not in repr(ended)
+
+
+async def test_what_a_function_did_that_was_ended_is_not_known(tmp_path: Path) -> None:
+    text = STORY.format(function="hide", arguments=f"note: {tmp_path / 'note'}")
+    async with coordinator(tmp_path, "support") as lent:
+        scenario = await lent.create_scenario(text.replace("10s}", "500ms}"))
+        ended = await lent.execution_result(await lent.execute_scenario(scenario))
+
+    deed = ended.steps[StepId("deed")]
+    assert deed.error == (
+        "python: support.python_victims:hide did not return within 500ms and was ended; whether "
+        "it took effect is not known"
+    )
+    assert classify(deed.code) is ErrorClass.UNKNOWN_OUTCOME
+    assert ended.verdict is Verdict.INCONCLUSIVE
 
 
 async def test_what_may_not_be_called_is_refused_before_anything_runs(tmp_path: Path) -> None:

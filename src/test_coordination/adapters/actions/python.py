@@ -10,14 +10,18 @@ import anyio
 from pydantic import Field
 
 from test_coordination.adapters.isolation.asked import Asked, Calling
-from test_coordination.adapters.isolation.calls import CallFailedError, PythonCalls
+from test_coordination.adapters.isolation.calls import (
+    CallFailedError,
+    CallUnknownError,
+    PythonCalls,
+)
 from test_coordination.adapters.parameters import (
     Duration,
     InvalidParametersError,
     bounds,
     parse,
 )
-from test_coordination.application.capabilities import ActionFailedError
+from test_coordination.application.capabilities import ActionFailedError, ActionUnknownError
 from test_coordination.domain.evidence import Facts
 from test_coordination.domain.topology import Topology
 
@@ -54,6 +58,9 @@ class CallPython(Calling):
         try:
             deed = parse(Deed, parameters)
             value = await self._calls.call(deed.within(deed.timeout))
+        except CallUnknownError as error:
+            cause = f"{error.call} {error.cause}"
+            raise ActionUnknownError(action=self.kind, cause=cause) from error
         except (InvalidParametersError, CallFailedError) as error:
             raise ActionFailedError(action=self.kind, cause=str(error)) from error
         return {"value": value, "ms": round((anyio.current_time() - began) * 1000, 1)}

@@ -46,6 +46,16 @@ class CallFailedError(CoordinationError):
         return f"{self.call} {self.cause}"
 
 
+@dataclass(eq=False, kw_only=True)
+class CallUnknownError(CallFailedError):
+    """A function was ended before it said how it ended: it may have done its deed or not."""
+
+    code: ClassVar[str] = "python.call_unknown"
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.cause}; whether it took effect is not known"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What is called, as ``package.module:function``, and what it may use.
@@ -102,8 +112,9 @@ class PythonCalls:
         """Return what the function returns, as JSON carries it; what is awaitable is awaited.
 
         Raises:
-            CallFailedError: it may not be called, raised, was ended, or returned what is no JSON
-                or is too large. If it was ended, whether it took effect is not known.
+            CallFailedError: it may not be called, raised, or returned what is no JSON or is too
+                large.
+            CallUnknownError: it was ended before it returned or raised.
         """
         if problem := self.allowance.problem(call.call):
             raise CallFailedError(call=call.call, cause=f"was not called: {problem}")
@@ -111,7 +122,8 @@ class PythonCalls:
         async with self._places:
             said = await self._said(order, limit_s=call.timeout.total_seconds())
         if cause := why(said, timeout=call.timeout, memory_bytes=call.memory_bytes):
-            raise CallFailedError(call=call.call, cause=cause)
+            kind = CallUnknownError if said.unheard else CallFailedError
+            raise kind(call=call.call, cause=cause)
         return said.value
 
     async def _said(self, order: bytes, *, limit_s: float) -> Said:

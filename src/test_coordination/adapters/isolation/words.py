@@ -13,8 +13,6 @@ from test_coordination.domain.values import format_bytes, format_duration
 
 OUTPUT_TOLD: Final = 400
 
-_UNKNOWN: Final = "whether it took effect is not known"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
@@ -39,6 +37,11 @@ class Said:
     raised: Raised | None = None
     unsayable: str = ""
     heard: bool = True
+
+    @property
+    def unheard(self) -> bool:
+        """Tell whether the function did not say how it ended."""
+        return not self.answered and not self.large
 
     @classmethod
     def nothing(cls) -> Said:
@@ -88,7 +91,8 @@ class Said:
 def why(said: Said, *, timeout: timedelta, memory_bytes: int) -> str:
     """Return why there is no value, so that it can follow the name of what was called.
 
-    It is empty if there is one.
+    It is empty if there is one. Where the function did not say how it ended, see `Said.unheard`,
+    nobody knows what it did.
     """
     if said.raised is not None:
         return _raised(said.raised, memory_bytes) + _printed(said)
@@ -99,7 +103,7 @@ def why(said: Said, *, timeout: timedelta, memory_bytes: int) -> str:
     if said.large:
         most = format_bytes(ANSWER_BYTES_MAX)
         return f"returned more than {most} of JSON; return a summary, or write it to a file"
-    return f"{_ended(said, timeout)}; {_UNKNOWN}{_printed(said)}"
+    return f"{_ended(said, timeout)}{_printed(said)}"
 
 
 def _raised(raised: Raised, memory_bytes: int) -> str:
