@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from test_coordination.adapters.isolation.health import missing, start_time
 from test_coordination.adapters.machine import SystemClock
 from test_coordination.adapters.postgres.health import look_at
 from test_coordination.adapters.postgres.migrate import migrate
@@ -45,6 +46,8 @@ async def diagnose(settings: Settings, topology: Topology | None) -> Sequence[Fi
             found.append(await _leftovers(settings))
     except CoordinationError as error:
         found.append(_refused("servers", error))
+    if settings.allowed_python:
+        found.append(await _python(settings.allowed_python))
     if topology is not None:
         found.extend(await _services(topology))
     return found
@@ -106,6 +109,23 @@ async def _leftovers(settings: Settings) -> Finding:
         return Finding(subject="faults", well=False, detail=f"not undone: {named}", remedy=remedy)
     detail = f"undone just now: {', '.join(undone)}" if undone else "nothing is left in force"
     return Finding(subject="faults", well=True, detail=detail)
+
+
+async def _python(allowed: Sequence[str]) -> Finding:
+    lost = missing(allowed)
+    if lost:
+        return Finding(
+            subject="Python",
+            well=False,
+            detail=f"scenarios may call {', '.join(allowed)}, and {', '.join(lost)} is not found",
+            remedy="install it beside this program, or name its folder in PYTHONPATH",
+        )
+    try:
+        took = await start_time()
+    except CoordinationError as error:
+        return _refused("Python", error)
+    detail = f"scenarios may call {', '.join(allowed)}; a process for it takes"
+    return Finding(subject="Python", well=True, detail=f"{detail} {format_duration(took)}")
 
 
 async def _services(topology: Topology) -> Sequence[Finding]:

@@ -20,6 +20,7 @@ from test_coordination.adapters.isolation.calls import (
     CallFailedError,
     PythonCalls,
 )
+from test_coordination.adapters.isolation.health import missing, start_time
 
 pytestmark = pytest.mark.anyio
 MIB = 1024**2
@@ -217,6 +218,11 @@ async def test_only_what_the_operator_allows_is_called(tmp_path: Path) -> None:
     assert "'support.python_victims' may not be called here, did you mean" in str(told.value)
     assert "TCOORD_ALLOWED_PYTHON" in str(told.value)
     assert not note.exists()
+
+
+async def test_the_doctor_finds_what_is_missing_and_how_long_a_call_takes() -> None:
+    assert missing(("support.python_victims", "no_such.package", "*")) == ["no_such.package"]
+    assert timedelta(0) < await start_time() < timedelta(seconds=10)
 
 
 @pytest.mark.parametrize("packages", [("support",), ("support.python_victims",), ("*",), None])

@@ -33,6 +33,19 @@ def test_what_is_no_name_of_a_variable_is_refused(names: str) -> None:
         read(TCOORD_ALLOWED_ENV=names)
 
 
+def test_functions_of_those_packages_may_be_called_that_are_allowed() -> None:
+    settings = read(TCOORD_ALLOWED_PYTHON=" shop_checks, acme.chaos ,shop_checks,*")
+
+    assert settings.allowed_python == ("shop_checks", "acme.chaos", "*")
+    assert read().allowed_python == ()
+
+
+@pytest.mark.parametrize("names", ["shop-checks", "a..b", ".a", "a:b", "shop.*"])
+def test_what_is_no_package_is_refused(names: str) -> None:
+    with pytest.raises(InvalidSettingsError, match="which is no package; expected names such as"):
+        read(TCOORD_ALLOWED_PYTHON=names)
+
+
 def test_a_file_may_allow_variables_too_and_is_named_where_it_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "tcoord.toml"
     file.write_text('allowed_env = "REGION"\n')
