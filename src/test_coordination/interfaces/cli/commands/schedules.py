@@ -16,8 +16,11 @@ from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.schedules import Schedules
 from test_coordination.application.timetable import FiringState
 from test_coordination.application.world import NoTopologyError
+from test_coordination.domain.due import Occasion
 from test_coordination.domain.scenario import DocumentKind
+from test_coordination.domain.schedule import Schedule
 from test_coordination.domain.topology import Topology
+from test_coordination.domain.values import ScenarioId
 from test_coordination.interfaces.cli.exits import EXIT_COULD_NOT_RUN, carried_out, refuse
 from test_coordination.interfaces.cli.interruptions import told_to
 from test_coordination.interfaces.cli.layout import width
@@ -41,6 +44,7 @@ Result = TypeVar("Result")
 
 PAGE = 500
 AHEAD = 5
+WAITS = "it waits to hear of something"
 
 OUTPUT = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -132,41 +136,19 @@ def create_command(
     refused if it could not run.
     """
     schedule = schedule_of(words)
-    given = pairs(parameters, option="--set")
     if dry_run:
-
-        async def look() -> None:
-            world = program.desk.world(None)
-            ahead = await Schedules(world=world).look_ahead(schedule, count=AHEAD, seed=seed or 0)
-            _say(occasion_rows(ahead) or ["it waits to hear of something"])
-
-        carried_out(look)
+        _look_ahead(program, schedule, seed or 0)
         return
-    terms = Terms(parameters=given, seed=seed, with_dependencies=False)
+    terms = Terms(parameters=pairs(parameters, option="--set"), seed=seed, with_dependencies=False)
     system = program.topology(choice(topology, variables, port_offset))
     if system is None:
         refuse(NoTopologyError(doing=f"scheduling {what}"))
 
     async def job(coordinator: Coordinator) -> None:
-        order = (
-            order_of(existing(what), program.desk, terms)
-            if is_file(what)
-            else await named_order(what, coordinator, desk=program.desk, terms=terms)
-        )
-        if order.kind is not DocumentKind.SCENARIO:
-            message = f"{what} is a {order.kind}; only scenarios can be scheduled"
-            raise click.UsageError(message)
-        scenario = (
-            order.stored.id
-            if order.stored is not None
-            else await coordinator.create_scenario(
-                order.text, file=order.file, library=order.library
-            )
-        )
         await coordinator.schedule_scenario(
-            scenario,
+            await _scenario(coordinator, program, what, terms=terms),
             schedule,
-            given,
+            terms.parameters,
             name=name,
             newest=is_file(what) or versioned(what)[1] is None,
             requested_by=getpass.getuser(),
@@ -176,6 +158,35 @@ def create_command(
         _say(occasion_rows(await coordinator.preview_schedule(name, count=AHEAD)))
 
     _with_coordinator(program, job, system)
+
+
+def _look_ahead(program: Program, schedule: Schedule, seed: int) -> None:
+    async def look() -> Sequence[Occasion]:
+        schedules = Schedules(world=program.desk.world(None))
+        return await schedules.look_ahead(schedule, count=AHEAD, seed=seed)
+
+    _say(occasion_rows(carried_out(look)) or [WAITS])
+
+
+async def _scenario(
+    coordinator: Coordinator, program: Program, what: str, *, terms: Terms
+) -> ScenarioId:
+    """Return the scenario that is meant, once it is stored.
+
+    Raises:
+        click.UsageError: there is none, or it is something else.
+    """
+    desk = program.desk
+    if is_file(what):
+        order = order_of(existing(what), desk, terms)
+    else:
+        order = await named_order(what, coordinator, desk=desk, terms=terms)
+    if order.kind is not DocumentKind.SCENARIO:
+        message = f"{what} is a {order.kind}; only scenarios can be scheduled"
+        raise click.UsageError(message)
+    if order.stored is not None:
+        return order.stored.id
+    return await coordinator.create_scenario(order.text, file=order.file, library=order.library)
 
 
 @command.command("list")
@@ -231,7 +242,7 @@ def preview_command(program: Program, name: str, count: int, output: str) -> Non
         stored = await coordinator.schedule(name)
         if stored.paused_at is not None:
             click.echo("it is paused; this is what would run if it were not", err=True)
-        over = "it is over" if state_words(stored) == "over" else "it waits to hear of something"
+        over = "it is over" if state_words(stored) == "over" else WAITS
         _say(occasion_rows(ahead) or [over])
 
     _with_coordinator(program, job)
