@@ -61,3 +61,11 @@ async def hand(lab: Lab, number: int = 801) -> AsyncGenerator[Hand]:
         group.start_soon(executions.lobby.run)
         yield Hand(lab, executions, name)
         group.cancel_scope.cancel()
+
+
+async def taken(worker: Hand, execution: ExecutionId, found: list[object]) -> None:
+    """Keep in ``found`` how an execution ends that ``worker`` takes, or why that is not known."""
+    try:
+        found.append(await worker.executions.take(execution))
+    except Exception as error:  # noqa: BLE001  that is what is asked for
+        found.append(error)

@@ -8,25 +8,24 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from support.engine_fakes import Hang, NumberedIdentities
-from support.engine_handing import GONE, Hand, hand, left
-from support.engine_lab import Lab, document, until
-from support.virtual_time import ANCHOR, since, virtual
+from support.engine_fakes import Hang, NumberedIdentities, shows
+from support.engine_handing import GONE, hand, left, taken
+from support.engine_lab import PROBE, Lab, document, until
+from support.virtual_time import ANCHOR, at, since, virtual
+from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.engine.continuing import HANDOVERS_MAX
 from test_coordination.application.executions import SEED_MAX, Order
 from test_coordination.application.fleet import NOBODY, Worker
-from test_coordination.application.holders import AttachedError, HeldElsewhereError, LetGoError
+from test_coordination.application.holders import AttachedError, HeldElsewhereError
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import (
-    ExecutionReleased,
-    ExecutionTakenOver,
-    FaultArmed,
-    StepStarted,
-)
+from test_coordination.domain.events import ExecutionTakenOver, FaultArmed, StepStarted
+from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import (
     ExecutionId,
+    ProbeName,
     Receipt,
     ScenarioId,
     ServiceName,
@@ -36,20 +35,11 @@ from test_coordination.domain.verdicts import Verdict
 
 CUT = document("steps: [{id: cut, fault: switch.off, target: shop, hold: 10s}]")
 WAIT = document("steps: [{id: w, wait: 10s}, {id: e, expect: '1 < 2'}]")
-INNER = document("steps: [{id: in, wait: 20s}, {id: e, expect: '1 < 2'}]", name="inner")
-OUTER = document("steps: [{id: kid, scenario: inner}]")
 OTHER_ID = ExecutionId(NumberedIdentities(950).new())
-W, TOLD = StepId("w"), "its worker was told to end"
+W = StepId("w")
 ARMED = FaultArmed(
     step=StepId("cut"), fault="switch.off", service=ServiceName("shop"), receipt=Receipt("shop")
 )
-
-
-async def taken(worker: Hand, execution: ExecutionId, found: list[object]) -> None:
-    try:
-        found.append(await worker.executions.take(execution))
-    except Exception as error:  # noqa: BLE001  that is what is asked for
-        found.append(error)
 
 
 @virtual
@@ -203,71 +193,6 @@ async def test_what_may_be_in_force_is_undone_before_anything_else_is_done() -> 
 
 
 @virtual
-async def test_who_is_told_to_end_undoes_its_faults_and_leaves_the_rest_to_another() -> None:
-    lab, found = Lab(), list[object]()
-    text = document(
-        "steps: [{id: w, wait: 10s}, {id: e, expect: '1 < 2'}, "
-        "{id: cut, needs: [], fault: switch.off, target: shop, hold: 20s, background: true}]"
-    )
-    async with hand(lab) as one, hand(lab, 802) as two:
-        execution = await one.order(text)
-        async with anyio.create_task_group() as group:
-            group.start_soon(taken, one, execution, found)
-            await until(3)
-            group.cancel_scope.cancel()
-        between = await lab.state(execution)
-        record = await lab.log.get(execution)
-        undone = list(lab.kit.board.in_force)
-        ended = await two.executions.take(execution)
-
-    assert (undone, between.outstanding, between.worker) == ([], (), None)
-    assert between.status is Status.RUNNING
-    assert record.worker == NOBODY
-    assert (await lab.logged(execution))[-1] != ExecutionReleased(reason=TOLD)
-    assert ExecutionReleased(reason=TOLD) in await lab.logged(execution)
-    assert ended.steps[StepId("cut")].code == "worker.lost"
-    assert ended.verdict is Verdict.COULD_NOT_RUN
-    assert found == []
-
-
-@virtual
-async def test_a_worker_that_closes_stops_what_is_its_own_and_lets_go_of_what_is_not() -> None:
-    lab, found = Lab(), list[object]()
-    async with hand(lab) as worker, anyio.create_task_group() as group:
-        own = await worker.order(WAIT, Order())
-        lent = await worker.order(WAIT)
-        group.start_soon(taken, worker, lent, found)
-        await until(3)
-        await worker.executions.close(reason="enough", by="ann")
-
-    assert (await lab.state(own)).verdict is Verdict.STOPPED
-    assert (await lab.state(lent)).status is Status.RUNNING
-    (told,) = found
-    assert isinstance(told, LetGoError)
-    assert "is left to another worker" in str(told)
-
-
-@virtual
-async def test_what_runs_as_a_step_is_left_together_with_what_it_is_a_step_of() -> None:
-    lab, found = Lab(), list[object]()
-    async with hand(lab) as one, hand(lab, 802) as two:
-        await one.order(INNER)
-        execution = await one.order(OUTER)
-        async with anyio.create_task_group() as group:
-            group.start_soon(taken, one, execution, found)
-            await until(5)
-            group.cancel_scope.cancel()
-        (child,) = await lab.log.children(execution)
-        ended = await two.executions.take(execution)
-        (after,) = await lab.log.children(execution)
-
-    assert (child.worker, child.detached, child.parent_step) == (NOBODY, True, "kid")
-    assert ended.verdict is Verdict.HELD
-    assert after.verdict is Verdict.HELD
-    assert since(ended.ended_at or ANCHOR) == 20
-
-
-@virtual
 async def test_what_was_handed_on_too_often_is_ended() -> None:
     lab = Lab()
     over = ExecutionTakenOver(worker=GONE, reason="it left", continues=True)
@@ -327,3 +252,58 @@ async def test_a_log_that_cannot_be_written_any_more_is_told_and_it_may_be_taken
     assert isinstance(found[0], StoreUnavailableError)
     assert ended.verdict is Verdict.HELD
     assert "as no worker was at it" in ended.notes[0]
+
+
+class SlowScenarios(MemoryScenarioStore):
+    """Definitions that take a second to be found."""
+
+    async def get(self, scenario: ScenarioId) -> StoredScenario:
+        await anyio.sleep(1)
+        return await super().get(scenario)
+
+
+@virtual
+async def test_who_is_a_moment_too_late_is_told_and_has_done_nothing() -> None:
+    lab, found = Lab(scenarios=SlowScenarios()), list[object]()
+    async with hand(lab) as one, hand(lab, 802) as two, anyio.create_task_group() as group:
+        execution = await one.order(WAIT)
+        group.start_soon(taken, one, execution, found)
+        group.start_soon(taken, two, execution, found)
+        group.start_soon(taken, two, execution, found)
+
+    assert [type(each).__name__ for each in found] == [
+        "HeldElsewhereError",
+        "HeldElsewhereError",
+        "Execution",
+    ]
+    assert one.executions.busy == two.executions.busy == set()
+
+
+@virtual
+async def test_what_could_not_be_put_into_the_queue_is_not_begun() -> None:
+    lab = Lab()
+    async with hand(lab) as worker:
+        lab.log.away = True
+        with pytest.raises(StoreUnavailableError):
+            await worker.order(WAIT, Order())
+        lab.log.away = False
+
+    assert worker.executions.busy == set()
+
+
+@virtual
+async def test_samples_of_a_clock_that_is_ahead_are_left_out() -> None:
+    lab = Lab()
+    async with hand(lab) as worker:
+        execution = await worker.order(
+            document(PROBE + "steps: [{id: w, wait: 10s}, {id: e, expect: 'probes.p.count < 99'}]")
+        )
+        await left(lab, execution, StepStarted(step=W))
+        ahead = [
+            Sample(probe=ProbeName("p"), at=at(n), fields=shows(1), took=timedelta(0))
+            for n in range(1000, 1100)
+        ]
+        await lab.evidence.add_samples(execution, ahead)
+        ended = await worker.executions.take(execution)
+
+    assert ended.verdict is Verdict.HELD
