@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from support.report_page import Page, monstrous, monstrous_file, page
 from support.report_samples import SAMPLES, broken, could_not_run, held, residue, stopped
 from support.report_story import judged
 from test_coordination.adapters.rendering.figures import figures, follow_faults
+from test_coordination.adapters.rendering.layout import LAYOUTS
 from test_coordination.adapters.rendering.render import FORMATS, UnknownFormatError, render
 from test_coordination.domain.execution import Status
+from test_coordination.domain.stretches import Pause
 from test_coordination.domain.verdicts import Finding
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +85,29 @@ def test_headings_are_in_order_and_tables_have_scopes(sample: str) -> None:
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
     assert all("scope" in attributes for tag, attributes in found.elements if tag == "th")
+
+
+def test_a_pause_is_drawn_told_and_explained() -> None:
+    report = held()
+    assert report.started_at is not None
+    assert report.ended_at is not None
+    pauses = (
+        Pause(
+            paused_at=report.started_at + timedelta(seconds=2),
+            resumed_at=report.started_at + timedelta(seconds=5.5),
+            by="ann",
+            reason="to look <around>",
+        ),
+        Pause(paused_at=report.ended_at, by="bob", reason="for good", undo=True),
+    )
+
+    paused, whole = page(replace(report, pauses=pauses)), page(report)
+
+    assert "paused by ann: to look <around>" in paused.text
+    assert "Paused from 2 s to 5.5 s." in paused.text
+    assert "paused: nothing was begun" in paused.text
+    assert paused.values("class").count("pause") == 2 * len(LAYOUTS)
+    assert "pause" not in whole.values("class")
 
 
 def test_a_page_tells_the_verdict_and_why() -> None:

@@ -15,6 +15,7 @@ from test_coordination.adapters.rendering.tracks import (
     MARKS,
     bands,
     excursion_row,
+    pause_bands,
     step_row,
 )
 from test_coordination.adapters.rendering.wording import clip, duration, number, plural, quantity
@@ -72,6 +73,7 @@ def legend(report: TestReport, drawn: Drawn) -> tuple[tuple[str, str], ...]:
         "l-band": "fault in force" if any(_was_in_force(fault) for fault in report.faults) else "",
         "l-tried": "fault that did not bite" if not all(f.bitten for f in report.faults) else "",
         "l-open": "not proven undone" if report.residue else "",
+        "l-pause": "paused: nothing was begun" if report.pauses else "",
         "l-gap": "no samples" if any(series.missing for series in drawn.series) else "",
         "l-limit": "limit of a check" if bounded else "",
     }
@@ -96,6 +98,7 @@ def timeline(report: TestReport, drawn: Drawn, layout: Layout) -> Element | None
         draw("title", "Timeline", id=f"{name}-title"),
         draw("desc", _described(report, drawn), id=f"{name}-desc"),
         *_patterns(layout),
+        *pause_bands(report.pauses, sheet, top=HEADER, bottom=bottom),
         *bands(report.faults, sheet, top=HEADER, bottom=bottom),
         *_axis(sheet, bottom=bottom),
         *rows,
@@ -201,6 +204,10 @@ def _described(report: TestReport, drawn: Drawn) -> str:
         )
         since = number(round((begun - report.started_at).total_seconds(), 3))
         parts.append(f"{_named(fault)} from {since} s {until}.")
+    for pause in report.pauses[:SERIES_MAX]:
+        span = (pause.paused_at, pause.resumed_at or _end(report))
+        first, last = (round((at - report.started_at).total_seconds(), 3) for at in span)
+        parts.append(f"Paused from {number(first)} s to {number(last)} s.")
     for series in drawn.series:
         values = [value for _, value in series.points if value is not None]
         if values:

@@ -13,7 +13,7 @@ from test_coordination.domain.events import Outcome
 from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import FaultState, FaultStatus
 from test_coordination.domain.report import ReportedStep
-from test_coordination.domain.stretches import Excursion
+from test_coordination.domain.stretches import Excursion, Pause
 from test_coordination.domain.values import CheckId
 from test_coordination.domain.verdicts import Finding
 
@@ -59,6 +59,21 @@ def bands(
             height = bottom - top
             hatch = f"url(#{sheet.layout.name}-residue)"
             drawn.append(draw("rect", x=left, y=top, width=right - left, height=height, fill=hatch))
+    return drawn
+
+
+def pause_bands(
+    pauses: Iterable[Pause], sheet: Sheet, *, top: float, bottom: float
+) -> list[Element]:
+    """Return each pause as a band through every track between ``top`` and ``bottom``."""
+    drawn: list[Element] = []
+    for pause in pauses:
+        left, right = sheet.x(pause.paused_at), sheet.x(pause.resumed_at)
+        tip = draw("title", f"paused by {clip(pause.by, 60)}: {clip(pause.reason, 200)}")
+        width, height = max(right - left, 1.5), bottom - top
+        drawn.append(
+            draw("g", tip, draw("rect", cls="pause", x=left, y=top, width=width, height=height))
+        )
     return drawn
 
 
