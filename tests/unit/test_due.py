@@ -148,6 +148,29 @@ def test_after_a_long_time_the_newest_are_looked_at_and_the_rest_is_told_in_one(
     assert found.rulings[0].why == "so were those since 2030-05-01T12:00:00Z"
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    expression=st.sampled_from(["* 3 * * *", "*/7 * * * *", "0 12 * * *", "30 2 * * 1-5"]),
+    days=st.integers(0, 4),
+    minutes=st.integers(0, 800),
+)
+def test_the_newest_times_are_the_last_of_all_and_the_one_after(
+    expression: str, days: int, minutes: int
+) -> None:
+    cron = Cron(expression=expression, zone="Europe/Berlin")
+    times = Times(schedule=Schedule(trigger=cron), seed=0, following=following)
+    first = times.after(NOON - timedelta(days=days))
+    assert first is not None
+    until = NOON + minutes * MINUTE
+    every = [first]
+    while every[-1] <= until:
+        later = times.after(every[-1])
+        assert later is not None
+        every.append(later)
+
+    assert [*times.newest(first, until)] == every[-RUN_ALL_MAX - 1 :]
+
+
 def test_what_was_missed_long_ago_and_comes_seldom_is_found() -> None:
     yearly = Cron(expression="0 12 1 5 *")
 

@@ -140,16 +140,28 @@ class Times:
         return None if due is None else self.instant(due)
 
     def newest(self, first: datetime, until: datetime) -> Sequence[datetime]:
-        """Return the times from one moment up to another, oldest first, the newest of many."""
+        """Return the times from one of them up to a moment, oldest first, and the one after.
+
+        Of many only the newest are returned.
+        """
+        found = [first]
+        while (due := found[-1]) <= until and len(found) <= RUN_ALL_MAX:
+            if (later := self.after(due)) is None:
+                return found
+            found.append(later)
+        return found if found[-1] > until else self._last(first, until)
+
+    def _last(self, first: datetime, until: datetime) -> Sequence[datetime]:
+        """Do what `newest` does without going through all that came before."""
         trigger = self.schedule.trigger
         reach = RUN_ALL_MAX * (trigger.period if isinstance(trigger, Every) else _CRON_STEP)
-        # A time is found strictly after a moment, and the first one is to be among them.
-        before = first - _MILLISECOND
         while True:
-            start = until - min(reach, max(until - before, timedelta(0)))
+            # A time is found strictly after a moment, and the first one is to be among them.
+            start = max(until - reach, first - _MILLISECOND)
             found = list(self._between(start, until))
-            if len(found) >= RUN_ALL_MAX or start <= before:
-                return found[-RUN_ALL_MAX:]
+            if len(found) >= RUN_ALL_MAX or start < first:
+                later = self.after(found[-1])
+                return [*found[-RUN_ALL_MAX:], *([] if later is None else [later])]
             reach *= _FURTHER
 
     def _between(self, start: datetime, until: datetime) -> Iterator[datetime]:
@@ -185,13 +197,11 @@ def look(standing: Standing, now: datetime, following: Following) -> Look:
 def _look_at_times(standing: Standing, times: Times, now: datetime) -> Look:
     first = standing.next
     assert first is not None, "it goes by time"
-    dues = times.newest(first, now)
-    instants = [times.instant(due) for due in dues]
-    upcoming = instants.pop() if instants and instants[-1].moment > now else None
-    if upcoming is None:
-        upcoming = times.next(instants[-1].due) if instants else times.instant(first)
-    rulings = _Judge(standing=standing, times=times, now=now).rule(instants)
-    if rulings and dues[0] > first:
+    instants = [times.instant(due) for due in times.newest(first, now)]
+    due = [each for each in instants if each.moment <= now]
+    upcoming = instants[len(due)] if len(due) < len(instants) else None
+    rulings = _Judge(standing=standing, times=times, now=now).rule(due)
+    if rulings and due[0].due > first:
         older = f"so were those since {first:%Y-%m-%dT%H:%M:%SZ}"
         why = f"{rulings[0].why}; {older}".removeprefix("; ")
         rulings = (replace(rulings[0], why=why), *rulings[1:])
