@@ -40,6 +40,8 @@ class Process:
         self.pace_s = pace_s
         self.dead = False
         self.frozen = False
+        self.over = False
+        """Whether it has ended by itself."""
         self.steps = 0
         self.mark = 0
         self.marked: Callable[[], None] | None = None
@@ -48,6 +50,9 @@ class Process:
         self.tasks: list[asyncio.Task[Any]] = []
         self.context = Context()
         self.context.run(PROCESS.set, self)
+
+    def __str__(self) -> str:
+        return f"process {self.number}"
 
     def busy(self) -> list[str]:
         """Return the names of the tasks that have not ended."""

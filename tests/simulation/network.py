@@ -28,7 +28,7 @@ class Weather:
     """How a server is to be reached by everybody at present; shares are those of all messages.
 
     A message takes up to ``slow_s`` each way, besides what is always needed. ``lost`` ones do not
-    arrive, the answers of ``mute`` ones do not, and ``doubled`` ones arrive twice.
+    arrive, the answers of ``mute`` ones do not, and ``doubled`` ones arrive once more later.
     """
 
     away: bool = False
@@ -96,8 +96,6 @@ class Line:
     def _send(self, deed: _Deed, answer: asyncio.Future[Any]) -> None:
         """Send a message in bad weather."""
         weather, random, loop = self.server.weather, self.server.chance.random, self.server.loop
-        if weather.doubled and random() < weather.doubled:
-            loop.call_later(2 * random(), self._arrive, deed, None, context=WORLD)
         if self.cut or random() < weather.lost:
             self._fail(answer)
             return
@@ -110,11 +108,13 @@ class Line:
 
     def _arrive(self, deed: _Deed, answer: asyncio.Future[Any] | None) -> None:
         """Do what a message asks for, and send the answer, perhaps in the same moment."""
-        server = self.server
+        server, random = self.server, self.server.chance.random
         if server.weather.away or self.cut:
             if answer is not None:
                 self._fail(answer)
             return
+        if answer is not None and random() < server.weather.doubled:
+            server.loop.call_later(2 * random(), self._arrive, deed, None, context=WORLD)
         reply: Callable[[asyncio.Future[Any]], None]
         try:
             reply = partial(resolve, server.do(self.process, deed))
@@ -122,7 +122,6 @@ class Line:
             reply = partial(refuse, error)
         if answer is None:
             return
-        random = server.chance.random
         if not server.weather.slow_s and random() < _IN_TIME:
             reply(answer)
             return

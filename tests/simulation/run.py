@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import multiprocessing
+import resource
 import sys
 import time
 from collections import Counter
@@ -19,6 +20,9 @@ CHUNK = 200
 
 SHOWN_MAX = 3
 """How many of them it shows that fail."""
+
+
+_WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 
 @dataclass(slots=True)
@@ -100,9 +104,11 @@ def main(arguments: Iterable[str]) -> int:
         if tally.failed and given.stop:
             break
     took_s = time.monotonic() - begun
+    spent_s = sum(resource.getrusage(who).ru_utime for who in _WHO)
     shown = ", ".join(f"{kind} {count}" for kind, count in sorted(tally.counts.items()))
     print(
-        f"{tally.stories} stories in {took_s:.1f} s ({tally.stories / took_s:.0f} a second), "
+        f"{tally.stories} stories in {took_s:.1f} s ({tally.stories / spent_s:.0f} a second of a "
+        f"core), "
         f"{tally.steps} steps, {tally.seconds / 3600:.1f} simulated hours, "
         f"{len(tally.failed)} failed"
     )

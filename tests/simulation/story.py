@@ -149,18 +149,22 @@ class Story:
         return found[-1]
 
     def _heal(self) -> None:
-        """End all that is wrong, so that everything has to end well."""
+        """End all that is wrong, so that everything has to end well.
+
+        Who is frozen goes on in his time: his executions are to be taken over before that.
+        """
         self.truth.tell("healed")
         self.healed = True
         self.backend.store.weather.clear()
         self.backend.system.trouble.clear()
         self.backend.system.unwell.clear()
         self.truth.ambushes.clear()
+        self.truth.excuse(None, self.loop.now_s)
         for worker in self.fleet:
             worker.join()
+            worker.reach.cut = False
             worker.process.pace_s = STEP_S
             worker.process.mark = 0
-            worker.thaw()
         self._tidy()
 
     def _tidy(self) -> None:
@@ -216,7 +220,6 @@ class Story:
             fleet=self.fleet,
             serves=load if self.has_fleet else None,
         )
-        self.truth.processes[process.number] = process
         self.truth.tell("hired", f"{worker} on {worker.machine}")
         return worker
 

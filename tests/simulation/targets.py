@@ -36,7 +36,8 @@ Found = TypeVar("Found")
 class Witness(Protocol):
     """Whoever must be told what takes effect, and whose wish it was."""
 
-    def injected(self, receipt: Receipt, by: Process) -> None: ...
+    def injecting(self, receipt: Receipt, by: Process) -> None: ...
+    def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None: ...
     def reverted(self, receipt: Receipt, by: Process) -> None: ...
     def acted(self, name: str, by: Process) -> None: ...
 
@@ -49,10 +50,13 @@ class Trouble:
     broken: float = 0.0
     """It takes effect, and fails."""
     late: float = 0.0
+    """It takes effect, and is told later."""
     stuck: float = 0.0
+    tardy: float = 0.0
+    """It takes effect only when a lease may have ended meanwhile."""
 
     def clear(self) -> None:
-        self.refused = self.broken = self.late = self.stuck = 0.0
+        self.refused = self.broken = self.late = self.stuck = self.tardy = 0.0
 
 
 @dataclass(slots=True)
@@ -74,9 +78,9 @@ class System:
         self.receipts += 1
         return Receipt(f"{service}#{self.receipts}")
 
-    def inject(self, receipt: Receipt, by: Process) -> Facts:
+    def inject(self, receipt: Receipt, by: Process, *, tardy: bool) -> Facts:
         self.in_force[receipt] = receipt.partition("#")[0]
-        self.witness.injected(receipt, by)
+        self.witness.injected(receipt, by, tardy=tardy)
         return {"off": receipt}
 
     def revert(self, receipt: Receipt, by: Process) -> Facts:
@@ -119,20 +123,26 @@ class Reach:
     """What has been begun and has not taken effect yet."""
 
     async def do(
-        self, act: Callable[[], Found], error: CoordinationError, *, work_s: float = 0.0
+        self,
+        act: Callable[[], Found],
+        error: CoordinationError,
+        *,
+        work_s: float = 0.0,
+        landing_s: float | None = None,
     ) -> Found:
         """Have ``act`` take effect, and return what comes of it once ``work_s`` has passed.
 
         If this is cancelled before it took effect it never does. What a process that dies has
-        begun takes effect as it dies, or never.
+        begun takes effect as it dies, or never. It lands after ``landing_s``, or soon.
 
         Raises:
             CoordinationError: ``error``, which may mean that it did not take effect.
         """
         loop, random = self.system.loop, self.system.chance.random
         answer: asyncio.Future[Found] = loop.create_future()
-        deed = _Deed(self, act, answer, error=error, work_s=work_s)
-        landing_s = 0.0005 if random() < 0.8 else LANDING_S_MAX * random()
+        deed = _Deed(self, act, answer, error=error, work_s=work_s, tardy=landing_s is not None)
+        if landing_s is None:
+            landing_s = 0.0005 if random() < 0.8 else LANDING_S_MAX * random()
         loop.call_later(landing_s, deed.land, context=WORLD)
         self.under_way.append(deed)
         try:
@@ -141,10 +151,14 @@ class Reach:
             if deed in self.under_way:
                 self.under_way.remove(deed)
 
+    def join(self) -> None:
+        """Let everything be reached again."""
+        self.cut = False
+
     def let_go(self) -> None:
         """Decide for all that is under way, as its process dies."""
         for deed in list(self.under_way):
-            if self.system.chance.random() < 0.5:
+            if not deed.tardy and self.system.chance.random() < 0.5:
                 deed.land()
         self.under_way.clear()
 
@@ -158,6 +172,7 @@ class _Deed:
     answer: asyncio.Future[Any]
     error: CoordinationError = field(kw_only=True)
     work_s: float = field(kw_only=True)
+    tardy: bool = field(kw_only=True)
 
     def land(self) -> None:
         """Take effect, unless that is too late by now, and answer."""
@@ -201,8 +216,12 @@ class Switch(Told):
         return await self._reach.do(deed, self._error(service, "arming"))
 
     async def inject(self, receipt: Receipt) -> Facts:
-        deed = partial(self._reach.system.inject, receipt, self._reach.process)
-        return await self._reach.do(deed, self._error(receipt, "injecting"))
+        reach, system = self._reach, self._reach.system
+        system.witness.injecting(receipt, reach.process)
+        tardy = system.chance.random() < system.trouble.tardy
+        landing_s = 1.0 + 8.0 * system.chance.random() if tardy else None
+        deed = partial(system.inject, receipt, reach.process, tardy=tardy)
+        return await reach.do(deed, self._error(receipt, "injecting"), landing_s=landing_s)
 
     async def revert(self, receipt: Receipt) -> Facts:
         deed = partial(self._reach.system.revert, receipt, self._reach.process)
@@ -291,7 +310,10 @@ def words() -> Catalogue:
 class _Nobody:
     """A witness of a system to which nothing is done."""
 
-    def injected(self, receipt: Receipt, by: Process) -> None:
+    def injecting(self, receipt: Receipt, by: Process) -> None:
+        """See nothing."""
+
+    def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None:
         """See nothing."""
 
     def reverted(self, receipt: Receipt, by: Process) -> None:

@@ -72,16 +72,17 @@ def ambush(scene: Scene) -> None:
 
 
 def rude_awakening(scene: Scene) -> None:
-    """Let who is frozen go on just when what it has is given to another."""
+    """Let who is frozen go on just when somebody sees that, or takes what he has."""
 
     def wake(process: Process | None) -> None:
         del process
         for worker in scene.fleet:
-            scene.after(scene.chance.uniform(0.0, 0.02), worker.thaw)
+            scene.after(scene.chance.choice([0.0, 0.002, 0.005, 0.02]), worker.thaw)
 
-    scene.truth.ambushes.setdefault("given", []).append(wake)
+    happening = scene.chance.choice(["given", "silence"])
+    scene.truth.ambushes.setdefault(happening, []).append(wake)
     if (worker := scene.anyone()) is not None:
-        worker.freeze(30.0)
+        worker.freeze(9.0)
 
 
 def _killed(scene: Scene, worker: SimulatedWorker) -> None:
@@ -91,21 +92,17 @@ def _killed(scene: Scene, worker: SimulatedWorker) -> None:
 
 
 def _frozen(scene: Scene, worker: SimulatedWorker) -> None:
-    worker.freeze(scene.chance.choice([4.6, 6.0, 9.0, 30.0]))
+    worker.freeze(scene.chance.choice([4.6, 5.0, 6.0, 9.0]))
 
 
 def _cut(scene: Scene, worker: SimulatedWorker) -> None:
-    scene.truth.tell("cut", f"{worker} from the store")
-    worker.line.cut = True
-    scene.after(scene.chance.choice([3.0, 6.0, 9.0]), worker.join)
+    worker.cut(scene.chance.choice([3.0, 6.0, 9.0]))
 
 
 def cut_off(scene: Scene) -> None:
     """Cut a worker off from the store."""
     if (worker := scene.anyone()) is not None:
-        scene.truth.tell("cut", f"{worker} from the store")
-        worker.line.cut = True
-        scene.after(scene.chance.choice([0.5, 3.0, 8.0]), worker.join)
+        worker.cut(scene.chance.choice([0.5, 3.0, 8.0]))
 
 
 def cut_targets(scene: Scene) -> None:
@@ -113,7 +110,7 @@ def cut_targets(scene: Scene) -> None:
     if (worker := scene.anyone()) is not None:
         scene.truth.tell("cut", f"{worker} from the targets")
         worker.reach.cut = True
-        scene.after(scene.chance.choice([0.5, 3.0, 8.0]), worker.join)
+        scene.after(scene.chance.choice([0.5, 3.0, 8.0]), worker.reach.join)
 
 
 def store_away(scene: Scene) -> None:
@@ -121,7 +118,7 @@ def store_away(scene: Scene) -> None:
     weather = scene.backend.store.weather
     scene.truth.tell("weather", "away")
     weather.away = True
-    scene.after(scene.chance.choice([0.2, 1.0, 6.0]), weather.clear)
+    _until(scene, scene.chance.choice([0.2, 1.0, 6.0]))
 
 
 def store_slow(scene: Scene) -> None:
@@ -129,7 +126,7 @@ def store_slow(scene: Scene) -> None:
     weather = scene.backend.store.weather
     weather.slow_s = scene.chance.choice([0.05, 0.5, 2.0])
     scene.truth.tell("weather", f"slow {weather.slow_s}")
-    scene.after(scene.chance.uniform(0.5, 6.0), weather.clear)
+    _until(scene, scene.chance.uniform(0.5, 6.0))
 
 
 def store_lossy(scene: Scene) -> None:
@@ -137,14 +134,19 @@ def store_lossy(scene: Scene) -> None:
     weather, chance = scene.backend.store.weather, scene.chance
     weather.lost, weather.mute, weather.doubled = (chance.choice([0.0, 0.1, 0.4]) for _ in range(3))
     scene.truth.tell("weather", f"lost {weather.lost} mute {weather.mute} twice {weather.doubled}")
-    scene.after(chance.uniform(0.5, 6.0), weather.clear)
+    _until(scene, chance.uniform(0.5, 6.0))
+
+
+def _until(scene: Scene, for_s: float) -> None:
+    scene.truth.excuse(None, scene.backend.loop.now_s + for_s)
+    scene.after(for_s, scene.backend.store.weather.clear)
 
 
 def targets_fail(scene: Scene) -> None:
     """Let what is asked of the targets fail, with or without effect, hang, or take long."""
     trouble, chance = scene.backend.system.trouble, scene.chance
-    shares = [chance.choice([0.0, 0.0, 0.2, 0.6]) for _ in range(4)]
-    trouble.refused, trouble.broken, trouble.late, trouble.stuck = shares
+    shares = [chance.choice([0.0, 0.0, 0.2, 0.6]) for _ in range(5)]
+    trouble.refused, trouble.broken, trouble.late, trouble.stuck, trouble.tardy = shares
     scene.truth.tell("targets", str(shares))
     scene.after(chance.uniform(0.5, 8.0), trouble.clear)
 
@@ -180,6 +182,7 @@ def slow_worker(scene: Scene) -> None:
     """Let each step of a worker take long, as on a machine that is too busy."""
     if (worker := scene.anyone()) is not None:
         worker.process.pace_s = scene.chance.choice([0.001, 0.01])
+        scene.truth.excuse(worker.process, 1e6)
         scene.truth.tell("pace", f"{worker} at {worker.process.pace_s}")
 
 

@@ -6,12 +6,11 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from simulation.loop import Process, SimulatedLoop
-from simulation.network import Server
-from test_coordination.adapters.memory.executions import MemoryExecutionLog
-from test_coordination.application.ports import ExecutionRecord, LogConflictError
+from test_coordination.application.fleet import NOBODY
+from test_coordination.application.ports import ExecutionRecord
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
     Entry,
@@ -27,20 +26,35 @@ from test_coordination.domain.plan import PlannedStep
 from test_coordination.domain.values import ExecutionId, Receipt, StepId, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
+EXCUSED_S: Final = 10.0
+"""How long after a trouble of its own a worker may still be taken for dead."""
+
 Ambush: TypeAlias = Callable[[Process | None], None]
 """Something that is done as soon as something else happens, to the process that did it."""
 
 
 @dataclass(slots=True)
 class Told:
-    """All that is known of one execution; ``holders`` are who may write, by their epochs."""
+    """All that is known of one execution; ``holders`` are who may write, by their epochs.
+
+    It was ``worked`` at in those epochs in which a step has begun.
+    """
 
     record: ExecutionRecord
     state: Execution
     epoch: int
     holders: dict[int, WorkerId]
+    worked: set[int] = field(default_factory=set)
     receipts: dict[StepId, Receipt] = field(default_factory=dict)
     steps: dict[StepId, PlannedStep] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> WorkerId:
+        return self.holders[self.epoch]
+
+    @property
+    def over(self) -> bool:
+        return self.state.status is Status.FINISHED
 
 
 @dataclass(slots=True)
@@ -60,9 +74,13 @@ class Truth:
     owners: dict[Receipt, ExecutionId] = field(default_factory=dict)
     workers: dict[int, WorkerId] = field(default_factory=dict)
     """Who the processes are, by their numbers."""
-    processes: dict[int, Process] = field(default_factory=dict)
+    processes: dict[WorkerId, Process] = field(default_factory=dict)
+    excuses: dict[int, float] = field(default_factory=dict)
+    """Until when a process, or 0 for all of them, has had trouble."""
     in_force: dict[Receipt, str] = field(default_factory=dict)
     """The faults that bite, and whom."""
+    tardy: set[Receipt] = field(default_factory=set)
+    """Those whose injection took so long that the lease may have ended meanwhile."""
     done: Counter[str] = field(default_factory=Counter)
     """How often each action has taken effect."""
     ambushes: dict[str, list[Ambush]] = field(default_factory=dict)
@@ -86,13 +104,21 @@ class Truth:
         self.tell("VIOLATED", what)
         self.loop.halted = True
 
+    def excuse(self, process: Process | None, until_s: float) -> None:
+        """Note that a process, or all of them, cannot be expected to answer for some time."""
+        number = 0 if process is None else process.number
+        self.excuses[number] = max(self.excuses.get(number, 0.0), until_s)
+
+    def is_excused(self, process: Process) -> bool:
+        until_s = max(self.excuses.get(0, 0.0), self.excuses.get(process.number, 0.0))
+        return process.dead or process.over or until_s + EXCUSED_S > self.loop.now_s
+
     # The log.
 
     def created(self, record: ExecutionRecord) -> None:
         if record.id in self.executions:
             return
-        self.tell("created", f"{_short(record.id)} {record.scenario_name}")
-        self.happened("created", self._process(record.worker))
+        self.tell("created", f"{short(record.id)} {record.scenario_name}")
         self.executions[record.id] = Told(
             record=record,
             state=Execution(id=record.id),
@@ -100,19 +126,22 @@ class Truth:
             holders={record.epoch: record.worker},
             steps={step.id: step for step in record.plan.steps},
         )
+        self.happened("created", self.processes.get(record.worker))
 
     def given(self, execution: ExecutionId, by: WorkerId, epoch: int) -> None:
-        """Note that an execution was given to a worker under a new epoch."""
+        """See that an execution is given only once, and taken from nobody who is well."""
         told = self.executions[execution]
-        self.tell("given", f"{_short(execution)} to {_short(by)} as {epoch}")
+        former, worked = told.holder, told.epoch in told.worked
+        self.tell("given", f"{short(execution)} to {short(by)} as {epoch}")
         if epoch <= told.epoch:
-            self.violated(f"execution {execution} was given away under epoch {epoch} again")
+            self.violated(f"{short(execution)} was given away under epoch {epoch} again")
         told.epoch, told.holders[epoch] = epoch, by
-        self.happened("given", self._process(by))
-
-    def _process(self, worker: WorkerId) -> Process | None:
-        numbers = (number for number, each in self.workers.items() if each == worker)
-        return self.processes.get(next(numbers, 0))
+        robbed = None if by in {former, NOBODY} else self.processes.get(former)
+        if robbed is not None and not told.over and not self.is_excused(robbed):
+            self.violated(f"{short(execution)} was taken from {short(former)}, who was well")
+        if by == former and worked and not told.over:
+            self.violated(f"{short(execution)} was lost by {short(former)}, who had it all along")
+        self.happened("given", self.processes.get(by))
 
     def appended(
         self, caller: Process, entries: Sequence[Entry], *, leading_to: Execution, epoch: int
@@ -120,41 +149,42 @@ class Truth:
         """Judge what was accepted by the log."""
         told = self.executions[leading_to.id]
         writer = self.workers.get(caller.number)
-        if epoch != told.epoch or told.holders[epoch] != writer:
+        if epoch != told.epoch or told.holder != writer:
             self.violated(
                 f"worker {writer} wrote to execution {leading_to.id} as {epoch}, "
                 f"which was given to {told.holders.get(epoch)}, and is {told.epoch} by now"
             )
         for entry in entries:
-            event = entry.event
-            self.tell("event", f"{_short(leading_to.id)} {entry.position} {event}")
+            self.tell("event", f"{short(leading_to.id)} {entry.position} {entry.event}")
             try:
                 told.state = told.state.apply(entry)
             except CoordinationError as error:
                 self.violated(f"the log of {leading_to.id} has a gap or a lie: {error}")
                 return
-            match event:
-                case FaultArmed(step=step, receipt=receipt):
-                    told.receipts[step] = receipt
-                    self.owners[receipt] = leading_to.id
-                    self.happened("armed", caller)
-                case FaultReverted(step=step):
-                    self._gone(told, step)
-                case StepStarted(step=step):
-                    self._begun(told, step)
-                case StepEnded(step=step, code="internal", error=why):
-                    self.violated(f"step {step!r} of {leading_to.id} met {why}")
-                case ExecutionEnded(verdict=verdict):
-                    self._ended(told, verdict)
-                case _:
-                    pass
+            self._judge(told, entry, caller)
         self.happened("written", caller)
         if (told.state.status, told.state.position) != (leading_to.status, leading_to.position):
             self.violated(f"the log of {leading_to.id} does not lead to what was said")
 
-    def _gone(self, told: Told, step: StepId) -> None:
-        if told.receipts[step] in self.in_force:
-            self.violated(f"{told.receipts[step]} was told to be undone, and is in force")
+    def _judge(self, told: Told, entry: Entry, caller: Process) -> None:
+        match entry.event:
+            case FaultArmed(step=step, receipt=receipt):
+                told.receipts[step] = receipt
+                self.owners[receipt] = told.state.id
+                self.happened("armed", caller)
+            case FaultReverted(step=step):
+                receipt = told.receipts[step]
+                if receipt in self.in_force and receipt not in self.tardy:
+                    self.violated(f"{receipt} was told to be undone, and is in force")
+            case StepStarted(step=step):
+                told.worked.add(told.epoch)
+                self._begun(told, step)
+            case StepEnded(step=step, code="internal", error=why):
+                self.violated(f"step {step!r} of {told.state.id} met {why}")
+            case ExecutionEnded(verdict=verdict):
+                self._ended(told, verdict)
+            case _:
+                pass
 
     def _begun(self, told: Told, step: StepId) -> None:
         """See that a step has not begun before what it needs."""
@@ -168,36 +198,53 @@ class Truth:
     def _ended(self, told: Told, verdict: Verdict) -> None:
         self.counts[f"verdict {verdict}"] += 1
         state = told.state
+        for fault in state.outstanding:
+            if verdict is not Verdict.RESIDUE:
+                self.violated(f"{state.id} ended as {verdict} with {fault.receipt} outstanding")
+            if fault.status is not FaultStatus.REVERT_FAILED:
+                self.violated(f"{state.id} ended, and nobody tried to undo {fault.receipt}")
         left = [receipt for receipt in told.receipts.values() if receipt in self.in_force]
-        if state.outstanding and verdict is not Verdict.RESIDUE:
-            self.violated(f"{state.id} ended as {verdict} with faults outstanding")
-        if left and verdict is not Verdict.RESIDUE:
+        if verdict is not Verdict.RESIDUE and not self.tardy.issuperset(left):
             self.violated(f"{state.id} ended as {verdict} with {left} in force")
         if verdict is not Verdict.HELD:
             return
+        if left:
+            self.violated(f"{state.id} held with {left} in force")
         for step, done in state.steps.items():
-            lost = step in told.steps and told.steps[step].fault is not None
-            fault = state.faults.get(step)
-            if lost and done.outcome is Outcome.DONE and (fault is None or not fault.injected_at):
+            is_fault = step in told.steps and told.steps[step].fault is not None
+            fault_state = state.faults.get(step)
+            bit = fault_state is not None and fault_state.injected_at is not None
+            if is_fault and done.outcome is Outcome.DONE and not bit:
                 self.violated(f"{state.id} held, though the fault of {step!r} never bit")
         if state.taken_over:
             self.violated(f"{state.id} held, though its worker was lost: {state.taken_over}")
 
     # The targets.
 
-    def injected(self, receipt: Receipt, by: Process) -> None:
-        """See that a fault that takes effect is armed, and that its worker still has the say."""
-        self.tell("injected", f"{receipt} by {by.number}")
-        if receipt not in self.owners:
-            self.violated(f"{receipt} was injected, and no log says that it is armed")
-            return
-        told = self.executions[self.owners[receipt]]
-        step = next(step for step, each in told.receipts.items() if each == receipt)
-        if told.state.faults[step].status is FaultStatus.REVERTED:
+    def injecting(self, receipt: Receipt, by: Process) -> None:
+        """See that a fault that is begun is armed, and that its worker still has the say."""
+        told = self._owner(receipt)
+        if told is None:
+            self.violated(f"{receipt} is to be injected, and no log says that it is armed")
+        elif told.holder != self.workers.get(by.number):
+            self.violated(f"{receipt} is to be injected by {by}, who lost {short(told.state.id)}")
+
+    def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None:
+        """See that a fault that takes effect may still do so."""
+        self.tell("injected", f"{receipt} by {by.number}{' late' if tardy else ''}")
+        told = self._owner(receipt)
+        assert told is not None, "that was seen when it was begun"
+        if tardy:
+            self.tardy.add(receipt)
+        elif receipt in (fault.receipt for fault in told.state.outstanding):
+            if told.holder != self.workers.get(by.number):
+                self.violated(f"{receipt} was injected by {by}, who lost {short(told.state.id)}")
+        else:
             self.violated(f"{receipt} was injected after its log said that it is undone")
-        if self.workers.get(by.number) != told.holders[told.epoch]:
-            self.violated(f"process {by.number} injected {receipt} after it lost {told.state.id}")
         self.happened("injected", by)
+
+    def _owner(self, receipt: Receipt) -> Told | None:
+        return self.executions[self.owners[receipt]] if receipt in self.owners else None
 
     def reverted(self, receipt: Receipt, by: Process) -> None:
         self.tell("reverted", f"{receipt} by {by.number}")
@@ -209,11 +256,11 @@ class Truth:
         self.done[name] += 1
         worker, scenario = self.workers.get(by.number), name.partition("/")[0]
         if not any(
-            told.holders[told.epoch] == worker and told.state.status is not Status.FINISHED
+            told.holder == worker and not told.over
             for told in self.executions.values()
             if told.record.scenario_name == scenario
         ):
-            self.violated(f"process {by.number} did {name} and has no such execution any more")
+            self.violated(f"{by} did {name} and has no such execution any more")
         self.happened("acted", by)
 
     # The end.
@@ -221,26 +268,16 @@ class Truth:
     @property
     def settled(self) -> bool:
         """Tell whether every execution has ended and nothing is outstanding."""
-        return all(
-            told.state.status is Status.FINISHED and not told.state.outstanding
-            for told in self.executions.values()
-        )
+        return all(told.over and not told.state.outstanding for told in self.executions.values())
 
     @property
     def residue(self) -> bool:
         """Tell whether something is left in force that only an undo will try again."""
-        return any(
-            told.state.status is Status.FINISHED and told.state.outstanding
-            for told in self.executions.values()
-        )
+        return any(told.over and told.state.outstanding for told in self.executions.values())
 
     def running(self) -> list[ExecutionId]:
         """Return the executions that have not ended."""
-        return [
-            execution
-            for execution, told in self.executions.items()
-            if told.state.status is not Status.FINISHED
-        ]
+        return [execution for execution, told in self.executions.items() if not told.over]
 
     def unsettled(self) -> list[str]:
         """Return a word on each execution that has not ended, or has left something."""
@@ -248,40 +285,10 @@ class Truth:
             f"{told.state.id} ({told.record.scenario_name}) is {told.state.status} at "
             f"{told.state.position}, {len(told.state.outstanding)} faults outstanding"
             for told in self.executions.values()
-            if told.state.status is not Status.FINISHED or told.state.outstanding
+            if not told.over or told.state.outstanding
         ]
 
 
-class WitnessedLog(MemoryExecutionLog):
-    """An execution log of which everything that it accepts is judged."""
-
-    def __init__(self, truth: Truth, server: Server) -> None:
-        """Whoever ``server`` serves is who writes."""
-        super().__init__()
-        self._truth = truth
-        self._server = server
-
-    async def create(self, record: ExecutionRecord) -> None:
-        await super().create(record)
-        self._truth.created(record)
-
-    async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
-        caller = self._server.caller
-        assert caller is not None, "somebody writes"
-        try:
-            await super().append(entries, leading_to=leading_to, epoch=epoch)
-        except LogConflictError:
-            self._truth.tell("refused", f"{_short(leading_to.id)} as {epoch} by {caller.number}")
-            raise
-        self._truth.appended(caller, entries, leading_to=leading_to, epoch=epoch)
-
-    def watch(self) -> None:
-        """See to whom executions were given by what was just done."""
-        for execution, told in self._truth.executions.items():
-            record = self._kept[execution].record
-            if record.epoch != told.epoch:
-                self._truth.given(execution, record.worker, record.epoch)
-
-
-def _short(identity: object) -> str:
+def short(identity: object) -> str:
+    """Return the end of an identity, which tells it from the others of a story."""
     return str(identity)[-4:]

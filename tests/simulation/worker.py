@@ -26,7 +26,8 @@ from simulation.ports import (
     WallClock,
 )
 from simulation.targets import Reach, System, catalogue
-from simulation.truth import Truth, WitnessedLog
+from simulation.truth import Truth
+from simulation.witnesses import WitnessedLog, WitnessedWorkers
 from test_coordination.adapters.cron import CronCalendar
 from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
 from test_coordination.adapters.memory.events import MemoryEvents
@@ -34,7 +35,6 @@ from test_coordination.adapters.memory.inbox import MemoryInbox
 from test_coordination.adapters.memory.queue import MemoryQueue
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.adapters.memory.schedules import MemoryTimetable
-from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.definitions import ScenarioStore
 from test_coordination.application.engine.recorder import Stores
@@ -64,7 +64,7 @@ class Backend:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     system: System = field(init=False)
     log: WitnessedLog = field(init=False)
-    leases: MemoryWorkers = field(init=False)
+    leases: WitnessedWorkers = field(init=False)
     jobs: MemoryJobs = field(init=False)
     queue: MemoryQueue = field(init=False)
     timetable: MemoryTimetable = field(init=False)
@@ -74,7 +74,7 @@ class Backend:
         clock = WallClock(self.loop)
         self.system = System(self.loop, chance, self.truth, self.truth.in_force)
         self.log = WitnessedLog(self.truth, self.store)
-        self.leases = MemoryWorkers(clock, self.log)
+        self.leases = WitnessedWorkers(clock, self.log, self.truth)
         self.jobs = MemoryJobs(clock)
         self.queue = MemoryQueue(clock, self.log, enqueue=self.jobs.enqueue)
         self.timetable = MemoryTimetable(clock, self.log, self.names)
@@ -96,6 +96,7 @@ class Computer:
 
     def present(self, worker: WorkerId) -> Worker:
         self.truth.workers[self.process.number] = worker
+        self.truth.processes[worker] = self.process
         return Worker(id=worker, host=self.name, pid=self.process.number, born="once")
 
     def is_dead(self, worker: Worker) -> bool:
@@ -125,8 +126,6 @@ class SimulatedWorker:
         self.line = Line(process, backend.store)
         self.reach = Reach(process, backend.system)
         self.coordinator: Coordinator | None = None
-        self.over = False
-        """Whether it has ended by itself."""
         self._asking = 0
         self._closed = False
         self._clients: TaskGroup | None = None
@@ -146,7 +145,7 @@ class SimulatedWorker:
 
     @property
     def gone(self) -> bool:
-        return self.over or self.process.dead
+        return self.process.over or self.process.dead
 
     @property
     def up(self) -> bool:
@@ -192,7 +191,7 @@ class SimulatedWorker:
             truth.tell("no store", f"{number}: {error}")
         except Exception as error:  # noqa: BLE001  whatever it is, it should not have come out
             truth.violated(f"worker {number} broke off with {_said(error)}")
-        self.over = True
+        self.process.over = True
         truth.tell("down", str(number))
 
     async def _lend(self) -> None:
@@ -245,9 +244,17 @@ class SimulatedWorker:
         finally:
             self._asking -= 1
 
+    def cut(self, for_s: float) -> None:
+        """Cut it off from the store for a while."""
+        backend = self.backend
+        backend.truth.tell("cut", f"{self} from the store for {for_s} s")
+        backend.truth.excuse(self.process, backend.loop.now_s + for_s)
+        self.line.cut = True
+        backend.loop.call_later(for_s, self.join, context=WORLD)
+
     def join(self) -> None:
-        """Let it reach everything again."""
-        self.line.cut = self.reach.cut = False
+        """Let it reach the store again."""
+        self.line.cut = False
 
     def close(self, *, cancelled: bool = False) -> None:
         """Ask the process to end, as SIGTERM does, or cancel all that it does."""
@@ -269,6 +276,7 @@ class SimulatedWorker:
             return
         self.backend.truth.tell("freeze", f"{self.process.number} for {for_s:.2f} s")
         self.process.frozen = True
+        self.backend.truth.excuse(self.process, self.backend.loop.now_s + for_s)
         self.backend.loop.call_later(for_s, self.thaw, context=WORLD)
 
     def thaw(self) -> None:
