@@ -64,16 +64,23 @@ def translated(doing: str) -> Generator[None]:
     """
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         if not _is_gone(error):
             raise
         cause = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise StoreUnavailableError(store=STORE, doing=doing, cause=cause) from error
 
 
-def _is_gone(error: OSError | asyncpg.PostgresError | asyncpg.InterfaceError) -> bool:
+def _is_gone(error: Exception) -> bool:
     match error:
         case OSError():  # among them the TimeoutError of the driver's own limits
+            return True
+        case asyncpg.InternalClientError():  # as when a server ends it in the middle of a message
             return True
         case asyncpg.PostgresError():
             return str(getattr(error, "sqlstate", "")).startswith(GONE)
@@ -166,7 +173,9 @@ async def transaction(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
     """
     async with connection(pool, doing=doing) as lent:
         work = lent.transaction()
-        await work.start()
+        # One that is begun and not known to be would go back into the pool with its connection.
+        with anyio.CancelScope(shield=True):
+            await work.start()
         try:
             yield lent
         except BaseException:
