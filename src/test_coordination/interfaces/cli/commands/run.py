@@ -12,6 +12,8 @@ import click
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.dependencies import DependencyNotMetError
 from test_coordination.application.engine.sweep import Swept
+from test_coordination.application.fleet import taking
+from test_coordination.application.routing import lacking
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.scenario import DocumentKind
 from test_coordination.domain.values import ExecutionId
@@ -154,7 +156,11 @@ async def _submit(coordinator: Coordinator, order: Order) -> ExecutionId:
     if order.kind is DocumentKind.SUITE:
         raise click.UsageError("a suite is not run detached; run its scenarios so, one by one")
     with _hinting(order):
-        return await submit(coordinator, order)
+        execution = await submit(coordinator, order)
+    record = await coordinator.execution_record(execution)
+    if lacks := lacking(record.requires, taking(await coordinator.workers())):
+        click.echo(f"it waits: {lacks}", err=True)
+    return execution
 
 
 @contextmanager
