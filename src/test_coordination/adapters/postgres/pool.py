@@ -115,7 +115,13 @@ async def open_pool(
     try:
         yield pool
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(ROLLBACK_S_MAX):
+        # A server that has gone before us is no trouble any more.
+        with (
+            anyio.CancelScope(shield=True),
+            suppress(StoreUnavailableError),
+            translated("closing"),
+            anyio.move_on_after(ROLLBACK_S_MAX),
+        ):
             await pool.close()
         pool.terminate()
 
