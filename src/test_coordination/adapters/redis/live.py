@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 import anyio
@@ -40,6 +41,10 @@ from test_coordination.domain.values import ExecutionId
 EXECUTIONS_MAX: Final = 1000
 """Beyond it, those published longest ago are forgotten while Redis is away."""
 REFRESH_S: Final = 2.0
+GAP_S: Final = 0.01
+"""How long what is published may be gathered, to be written together."""
+TOGETHER_MAX: Final = 64
+"""How many executions are written together."""
 BACKOFF_S_MIN: Final = 0.1
 BACKOFF_S_MAX: Final = 5.0
 GRACE_S: Final = 2.0
@@ -177,6 +182,8 @@ class RedisLiveView:
                 self._say("")
                 backoff_s = BACKOFF_S_MIN
                 await self._next_turn()
+                if not self._ending:
+                    await anyio.sleep(GAP_S)
 
     async def _next_turn(self) -> None:
         with anyio.move_on_after(REFRESH_S) as waited:
@@ -190,7 +197,7 @@ class RedisLiveView:
     async def _pause(self, pause_s: float) -> None:
         """Let Redis recover; everything is to be written again after that."""
         for shown in self._shown.values():
-            shown.changed = True
+            shown.changed, shown.kept_at = True, None
         with anyio.move_on_after(pause_s):
             while not self._ending:
                 self._published = anyio.Event()
@@ -200,28 +207,37 @@ class RedisLiveView:
         now = self._clock.now()
         # Asked for even if nothing is to be written: an answer shows that Redis is there.
         await self._writing.zremrangebyscore(ACTIVE, "-inf", now.timestamp() - STALE_S)
-        for execution, shown in list(self._shown.items()):
-            if not shown.changed:
-                continue
-            shown.changed = False
-            await self._write(shown)
-            if shown.ended and not shown.changed:
-                self._shown.pop(execution, None)
+        due = [shown for shown in self._shown.values() if shown.is_due(now)]
+        for start in range(0, len(due), TOGETHER_MAX):
+            together = due[start : start + TOGETHER_MAX]
+            for shown in together:
+                shown.changed = False
+            # A second time, and from the start, where Redis turns out to be emptied.
+            if emptied := await self._write(together):
+                for shown in emptied:
+                    shown.written, shown.kept_at = 0, None
+                    await self._writing.delete(events_key(shown.state.execution))
+                await self._write(emptied)
+            for shown in together:
+                if shown.ended and not shown.changed:
+                    self._shown.pop(shown.state.execution, None)
 
-    async def _write(self, shown: Shown) -> None:
-        """Make Redis show it, a second time and from the start if it turns out to be emptied."""
-        for first in (True, False):
-            if not first:
-                shown.written = 0
-                await self._writing.delete(events_key(shown.state.execution))
-            # More may be published while we wait for the replies.
-            commands, end, count = shown.commands(self._clock.now()), shown.end, len(shown.tail)
-            replies = await self._send(commands)
-            if (error := refusal(replies)) is not None:
+    async def _write(self, together: Sequence[Shown]) -> Sequence[Shown]:
+        """Make Redis show some executions; return those of which it has lost something."""
+        now = self._clock.now()
+        # More may be published while we wait for the replies.
+        sheets = [(each, each.commands(now), each.end, len(each.tail)) for each in together]
+        replies = await self._send([*chain(*(commands for _, commands, _, _ in sheets))])
+        emptied, start = list[Shown](), 0
+        for shown, commands, end, count in sheets:
+            answers = replies[start : start + len(commands)]
+            start += len(commands)
+            if (error := refusal(answers)) is not None:
                 raise error
             shown.written = end
-            if not lost(replies, count):
-                return
+            if lost(answers, count):
+                emptied.append(shown)
+        return emptied
 
     async def _send(self, commands: Sequence[Command]) -> Sequence[object]:
         # A transaction would need rights that our user has not.

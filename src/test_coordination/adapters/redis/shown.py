@@ -24,6 +24,8 @@ SAMPLES_MAX: Final = 2000
 STREAM_MAX: Final = 10_000
 RUNNING_TTL: Final = timedelta(minutes=1)
 """How long the state outlives a worker that does not refresh it any more."""
+KEEP_EVERY: Final = timedelta(seconds=15)
+"""How often it is said anew for how long what is shown is to be kept."""
 ENDED_TTL: Final = timedelta(hours=1)
 
 ACTIVE: Final = "test:active-executions"
@@ -51,7 +53,8 @@ def samples_key(execution: ExecutionId) -> str:
 class Shown:
     """One execution: its state, and the end of its log.
 
-    ``written`` is the position up to which the stream has been written.
+    ``written`` is the position up to which the stream has been written. When it was last said for
+    how long all is to be kept is ``kept_at``: None makes that be said again.
     """
 
     state: LiveState
@@ -59,6 +62,8 @@ class Shown:
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SAMPLES_MAX))
     written: int = 0
     changed: bool = True
+    kept_at: datetime | None = None
+    sampled: bool = False
 
     @property
     def ended(self) -> bool:
@@ -70,6 +75,13 @@ class Shown:
         """Return the position of the last entry that is known here."""
         return self.tail[-1].position if self.tail else self.written
 
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether there is something to be written."""
+        return self.changed or self._is_to_be_kept(now)
+
+    def _is_to_be_kept(self, now: datetime) -> bool:
+        return self.ended or self.kept_at is None or now - self.kept_at >= KEEP_EVERY
+
     def commands(self, now: datetime) -> Sequence[Command]:
         """Return what makes Redis show all that it lacks; the samples are handed out once.
 
@@ -78,15 +90,13 @@ class Shown:
         """
         execution = self.state.execution
         state, events, samples = (key(execution) for key in (state_key, events_key, samples_key))
-        state_ttl_s = int((ENDED_TTL if self.ended else RUNNING_TTL).total_seconds())
-        stream_ttl_s = int(ENDED_TTL.total_seconds())
-        active: Command = ("ZADD", ACTIVE, now.timestamp(), str(execution))
         looked_at = list(self.samples)
         self.samples.clear()
+        if looked_at and not self.sampled:
+            # What there is from now on is to be kept for a time, and not for ever.
+            self.sampled, self.kept_at = True, None
         return [
             ("HSET", state, *state_words(self.state)),
-            ("EXPIRE", state, state_ttl_s),
-            ("ZREM", ACTIVE, str(execution)) if self.ended else active,
             *(
                 ("XADD", events, "MAXLEN", "~", STREAM_MAX, f"{e.position}-0", *entry_words(e))
                 for e in self.tail
@@ -96,9 +106,22 @@ class Shown:
                 ("XADD", samples, "MAXLEN", "~", STREAM_MAX, "*", *sample_words(sample))
                 for sample in looked_at
             ),
-            ("EXPIRE", samples, stream_ttl_s),
-            ("EXPIRE", events, stream_ttl_s),
+            *(self._keeping(now) if self._is_to_be_kept(now) else ()),
             ("XLEN", events),
+        ]
+
+    def _keeping(self, now: datetime) -> Sequence[Command]:
+        """Return what makes Redis keep all for as long as it is of use."""
+        self.kept_at = now
+        execution = self.state.execution
+        state_ttl_s = int((ENDED_TTL if self.ended else RUNNING_TTL).total_seconds())
+        stream_ttl_s = int(ENDED_TTL.total_seconds())
+        active: Command = ("ZADD", ACTIVE, now.timestamp(), str(execution))
+        return [
+            ("EXPIRE", state_key(execution), state_ttl_s),
+            ("ZREM", ACTIVE, str(execution)) if self.ended else active,
+            ("EXPIRE", samples_key(execution), stream_ttl_s),
+            ("EXPIRE", events_key(execution), stream_ttl_s),
         ]
 
 
