@@ -252,6 +252,20 @@ async def test_a_step_is_not_tried_again_before_it_is_resumed() -> None:
 
 
 @virtual
+async def test_an_action_is_not_tried_again_before_it_is_resumed_either() -> None:
+    bed = Bed()
+    bed.kit.note.error = failed()
+    step = act("try", fails=True, retry=retry(2, delay_s=1))
+    async with bed.running(plan(step)) as recorder:
+        await until(0.5)
+        await pause(recorder)
+        await until(60)
+        await recorder.record(RESUMED)
+
+    assert bed.kit.board.times("begin") == [0.0, 60.0]
+
+
+@virtual
 async def test_a_step_whose_condition_is_looked_at_as_it_is_paused_is_not_begun_before() -> None:
     bed = Bed()
     bed.kit.dial.slow_s["p"] = 1

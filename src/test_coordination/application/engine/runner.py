@@ -139,9 +139,8 @@ class Runner:
                     self._skipped.add(step)
                     self._note(skipped, group)
             case Conclude():
-                # A step that was begun and is not in the log would write to it after its end, and
-                # what is not durable yet has a say in how it ends.
-                if not self._hold_back() and self._recorder.wanted is self._recorder.state:
+                # A step that was begun and is not in the log would write to it after its end.
+                if not self._hold_back():
                     await self._conclude(group)
             case _:
                 assert_never(command)
@@ -149,7 +148,8 @@ class Runner:
     async def _conclude(self, group: TaskGroup) -> None:
         """End the log, unless something is left to be done about what went wrong.
 
-        What the watches find while they end may be another reason to stop: it is decided anew.
+        What the watches find while they end may be another reason to stop, and so may be what is
+        not durable yet: it is decided anew.
         """
         state = self._recorder.state
         self._end_watch(group)
