@@ -166,14 +166,21 @@ async def found(
 
 
 def takeovers(deaths: Sequence[Death], logs: Mapping[ExecutionId, Sequence[Entry]]) -> list[float]:
-    """Return in how many seconds each execution of a worker that died was another worker's."""
+    """Return in how many seconds each execution of a worker that died was carried on.
+
+    Those are left out that end as soon as what was in force is undone.
+    """
     return [
-        (following[0].at - death.at) / timedelta(seconds=1)
+        (min(taken) - death.at) / timedelta(seconds=1)
         for death in deaths
         for log in logs.values()
         if _holder(log, death.at) == death.worker
-        and (following := [entry for entry in log if entry.at > death.at])
+        and (taken := [entry.at for entry in log if entry.at > death.at and _is_taken(entry)])
     ]
+
+
+def _is_taken(entry: Entry) -> bool:
+    return isinstance(entry.event, ExecutionTakenOver)
 
 
 def _holder(log: Sequence[Entry], at: datetime) -> WorkerId | None:
