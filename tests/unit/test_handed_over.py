@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from support.engine_fakes import NumberedIdentities
+from support.engine_plans import plan, wait
+from support.report_samples import held
 from support.virtual_time import at
+from test_coordination.adapters.rendering.markdown import render_markdown
+from test_coordination.adapters.rendering.passages import step_rows
 from test_coordination.domain.events import (
     Entry,
     Event,
@@ -17,11 +22,14 @@ from test_coordination.domain.events import (
     FaultArmed,
     FaultInjected,
     FaultReverted,
+    Outcome,
+    StepEnded,
     StepRetried,
     StepStarted,
 )
 from test_coordination.domain.execution import Execution, IllegalTransitionError
 from test_coordination.domain.failures import ErrorClass, classify
+from test_coordination.domain.report import reported_steps
 from test_coordination.domain.values import (
     ExecutionId,
     Receipt,
@@ -127,3 +135,35 @@ def test_a_fault_knows_in_which_try_it_was_armed_and_a_step_when_the_last_one_fa
 )
 def test_every_code_stands_for_one_kind_of_failure(code: str, expected: ErrorClass) -> None:
     assert classify(code) is expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "expected"),
+    [
+        (Outcome.FAILED, "step.unknown_outcome", ErrorClass.UNKNOWN_OUTCOME),
+        (Outcome.FAILED, "", ErrorClass.REFUSED),
+        (Outcome.SKIPPED, "gate.shut", None),
+        (Outcome.DONE, "", None),
+    ],
+)
+def test_a_report_says_what_kind_of_failure_a_step_came_to(
+    outcome: Outcome, code: str, expected: ErrorClass | None
+) -> None:
+    ended = StepEnded(step=A, outcome=outcome, error="why", code=code)
+    state = after(STARTED, StepStarted(step=A), ended)
+
+    first, second = reported_steps(plan(wait("a"), wait("b")), state)
+    assert (first.error_class, second.error_class) == (expected, None)
+
+
+def test_what_nobody_knows_is_not_shown_as_a_failure() -> None:
+    report = held()
+    (first, *_) = report.steps
+    unknown = replace(
+        first, outcome=Outcome.FAILED, error="why", error_class=ErrorClass.UNKNOWN_OUTCOME
+    )
+
+    (row,) = step_rows(replace(report, steps=(unknown,)))
+    page = render_markdown(replace(report, steps=(unknown,))).decode()
+    assert (row.outcome, row.look) == ("not known", "cancelled")
+    assert "| not known | why |" in page

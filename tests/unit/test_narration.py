@@ -123,6 +123,11 @@ def test_a_failure_and_a_skip_are_told_with_their_reasons() -> None:
         ended = StepEnded(step=StepId("s"), outcome=outcome, error="why")
 
         assert said(ended, wait("s")) == (f"s {outcome}: why", mood)
+    unknown = StepEnded(
+        step=StepId("s"), outcome=Outcome.FAILED, error="why", code="step.unknown_outcome"
+    )
+
+    assert said(unknown, act("s")) == ("s not known: why", "warn")
 
 
 def test_a_try_that_failed_is_told_with_what_comes_next() -> None:

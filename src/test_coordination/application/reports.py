@@ -61,6 +61,7 @@ class Reports:
             validations=execution.validations,
             excursions=execution.excursions,
             pauses=execution.pauses,
+            handovers=execution.handovers,
             series=tuple(self._series(record.plan.probes, execution, samples)),
             comparisons=await self._comparisons(execution),
             notes=execution.notes,

@@ -35,6 +35,7 @@ from test_coordination.domain.events import (
     StepStarted,
 )
 from test_coordination.domain.evidence import Facts, Validation
+from test_coordination.domain.failures import ErrorClass, classify
 from test_coordination.domain.stretches import Excursion, Pause, paused, regained
 from test_coordination.domain.values import (
     ExecutionId,
@@ -82,6 +83,11 @@ class StepState:
     facts: Facts = field(default_factory=dict)
     attempts: int = 1
     retried_at: datetime | None = None
+
+    @property
+    def error_class(self) -> ErrorClass | None:
+        """Return what kind of failure it was; None if it did not fail."""
+        return classify(self.code) if self.outcome is Outcome.FAILED else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ PARAMETER_KINDS: Final = {
 STEP_FACTS: Final[Names] = {
     "outcome": Kind.STRING,
     "error": Kind.STRING,
+    "error_class": Kind.STRING,
     "started_at": Kind.TIMESTAMP,
     "ended_at": Kind.TIMESTAMP,
     "took": Kind.DURATION,

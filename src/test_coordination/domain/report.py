@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from test_coordination.domain.events import Entry, Outcome
 from test_coordination.domain.evidence import Facts, Sample, Snapshot, Validation
 from test_coordination.domain.execution import Execution, FaultState, FaultStatus, Status
+from test_coordination.domain.failures import ErrorClass
 from test_coordination.domain.plan import Plan, PlannedStep, Stage
 from test_coordination.domain.stretches import Excursion, Pause
 from test_coordination.domain.values import ExecutionId, ProbeName, ServiceName, StepId
@@ -21,7 +22,10 @@ CHANGES_MAX: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedStep:
-    """One step of the plan and what became of it; without ``started_at`` it was never begun."""
+    """One step of the plan and what became of it; without ``started_at`` it was never begun.
+
+    ``error_class`` is what kind of failure it was, if it failed.
+    """
 
     id: StepId
     kind: str
@@ -32,6 +36,7 @@ class ReportedStep:
     ended_at: datetime | None = None
     outcome: Outcome | None = None
     error: str = ""
+    error_class: ErrorClass | None = None
     facts: Facts | None = None
 
 
@@ -98,6 +103,7 @@ class TestReport:
     validations: tuple[Validation, ...]
     excursions: tuple[Excursion, ...]
     pauses: tuple[Pause, ...] = ()
+    handovers: int = 0
     series: tuple[ReportedSeries, ...]
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
@@ -138,6 +144,7 @@ def _reported(step: PlannedStep, execution: Execution) -> ReportedStep:
         ended_at=state.ended_at if state else None,
         outcome=state.outcome if state else None,
         error=state.error if state else "",
+        error_class=state.error_class if state else None,
         facts=state.facts if state else None,
     )
 

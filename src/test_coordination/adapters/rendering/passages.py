@@ -19,6 +19,7 @@ from test_coordination.adapters.rendering.wording import (
 )
 from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import FaultState, FaultStatus
+from test_coordination.domain.failures import ErrorClass
 from test_coordination.domain.report import Comparison, ReportedStep, TestReport
 from test_coordination.domain.verdicts import Finding, Severity
 
@@ -182,6 +183,9 @@ def _step(step: ReportedStep, report: TestReport) -> StepRow:
     outcome = step.outcome.value if step.outcome else "not ended"
     if step.started_at is None:
         outcome = "not begun"
+    look = outcome.replace(" ", "-")
+    if step.error_class is ErrorClass.UNKNOWN_OUTCOME:
+        outcome, look = "not known", "cancelled"
     return StepRow(
         id=clip(step.id, NAME_MAX),
         title=clip(step.title, NAME_MAX),
@@ -191,7 +195,7 @@ def _step(step: ReportedStep, report: TestReport) -> StepRow:
         started=offset(step.started_at, report.started_at) if step.started_at else UNKNOWN,
         took=duration(took),
         outcome=outcome,
-        look=outcome.replace(" ", "-"),
+        look=look,
         error=clip(step.error, TEXT_MAX),
         facts=facts(step.facts),
     )

@@ -12,6 +12,7 @@ from test_coordination.adapters.rendering.wording import UNKNOWN, clip, duration
 from test_coordination.domain.events import Outcome
 from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import FaultState, FaultStatus
+from test_coordination.domain.failures import ErrorClass
 from test_coordination.domain.report import ReportedStep
 from test_coordination.domain.stretches import Excursion, Pause
 from test_coordination.domain.values import CheckId
@@ -127,6 +128,8 @@ def _told(check: Validation | None) -> str:
 
 def _ending(step: ReportedStep) -> str:
     match step.outcome:
+        case Outcome.FAILED if step.error_class is ErrorClass.UNKNOWN_OUTCOME:
+            return "not known"
         case Outcome.FAILED:
             return "failed"
         case Outcome.CANCELLED:

@@ -106,6 +106,7 @@ class Progress:
         facts = {
             "outcome": str(worst.outcome),
             "error": worst.error,
+            "error_class": str(worst.error_class or ""),
             "ended_at": ended,
             "took": ended - began if began else MISSING,
         }

@@ -16,7 +16,7 @@ from test_coordination.domain.events import (
 )
 from test_coordination.domain.evidence import Validation
 from test_coordination.domain.execution import Execution, FaultStatus, StepState
-from test_coordination.domain.failures import ErrorClass, classify
+from test_coordination.domain.failures import ErrorClass
 from test_coordination.domain.plan import Plan, PlannedStep, ScenarioWork, Stage
 from test_coordination.domain.steps import ErrorPolicy
 from test_coordination.domain.values import CheckId, StepId
@@ -154,8 +154,7 @@ def _told(step: PlannedStep, state: StepState, *, more: str = "") -> str:
 
 def is_unknown(state: StepState) -> bool:
     """Tell whether it is not known what became of a step; that is no failure, and no success."""
-    failed = state.outcome is Outcome.FAILED
-    return failed and classify(state.code) is ErrorClass.UNKNOWN_OUTCOME
+    return state.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 
 def _is_fatal(step: PlannedStep, state: StepState, execution: Execution) -> bool:

@@ -32,6 +32,7 @@ from test_coordination.domain.events import (
     StepStarted,
 )
 from test_coordination.domain.evidence import Validation
+from test_coordination.domain.failures import ErrorClass, classify
 from test_coordination.domain.plan import (
     ActionWork,
     FaultWork,
@@ -214,7 +215,10 @@ def _pace(work: ActionWork) -> str:
 def _ended(ended: StepEnded, plan: Plan) -> Line | None:
     if ended.outcome is Outcome.DONE:
         return _done(ended, plan.step(ended.step))
-    mood = "bad" if ended.outcome is Outcome.FAILED else "warn"
+    failed = ended.outcome is Outcome.FAILED
+    if failed and classify(ended.code) is ErrorClass.UNKNOWN_OUTCOME:
+        return Line(text=f"{ended.step} not known: {ended.error}", mood="warn")
+    mood = "bad" if failed else "warn"
     return Line(text=f"{ended.step} {ended.outcome}: {ended.error}", mood=mood)
 
 

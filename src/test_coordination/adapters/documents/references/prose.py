@@ -116,7 +116,11 @@ NAMES: Final[tuple[tuple[str, str, str], ...]] = (
 
 FACTS: Final[Mapping[str, str]] = {
     "steps.ID.outcome": "done, failed, cancelled or skipped",
-    "steps.ID.error": "the code of what went wrong",
+    "steps.ID.error": "what went wrong, in words",
+    "steps.ID.error_class": (
+        "what kind of failure it was: `target_gone`, `refused`, `timed_out`, `not_privileged`, "
+        "`unknown_outcome`, `worker_lost` or `our_bug`; empty if it did not fail"
+    ),
     "steps.ID.started_at": "when it began",
     "steps.ID.ended_at": "when it ended",
     "steps.ID.took": "the time between the two",
