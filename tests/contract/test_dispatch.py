@@ -9,6 +9,7 @@ from uuid import uuid4
 import anyio
 import pytest
 
+from support.stores_servers import Urls
 from support.stores_story import NEW, new_record, new_scenario
 from test_coordination.adapters.machine import SystemClock
 from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
@@ -51,6 +52,15 @@ class Scene:
         job = self.job(*requires, priority=priority)
         await self.enqueue(job)
         return job.execution
+
+
+@pytest.fixture(params=["memory", "least-privilege"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The URL of a database with the least of rights; None for memory. Real time is dear."""
+    if request.param == "memory":
+        return None
+    urls: Urls = request.getfixturevalue("least_privilege")
+    return urls.postgres
 
 
 @pytest.fixture

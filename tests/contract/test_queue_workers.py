@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from support.queue_crowd import Crowd, alone
+from support.stores_servers import Urls
 from support.stores_story import NEW, new_scenario
 from test_coordination.adapters.machine import SystemClock
 from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
@@ -54,6 +55,15 @@ class Scene:
             detached=detached,
             requires=frozenset((self.mark, *requires)),
         )
+
+
+@pytest.fixture(params=["memory", "least-privilege"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The URL of a database with the least of rights; None for memory. Real time is dear."""
+    if request.param == "memory":
+        return None
+    urls: Urls = request.getfixturevalue("least_privilege")
+    return urls.postgres
 
 
 @pytest.fixture
