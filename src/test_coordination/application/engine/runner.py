@@ -52,7 +52,6 @@ class Runner:
         self._watches: list[Watch | Tripwire] | None = None
         self._closed: anyio.Event | None = None
         self._skipped: set[StepId] = set()
-        self._stopped = False
         self._still: dict[StepId, float] = {}
         self._failure: Exception | None = None
         self._told = False
@@ -189,14 +188,8 @@ class Runner:
     def _stop(self, reason: str, group: TaskGroup) -> None:
         """Have the execution stopped, at once, and put on record why."""
         wish = AbortRequested(reason=reason, by=GUARD)
-
-        async def stop() -> None:
-            self._recorder.wish(wish)
-            await self._recorder.record(wish)
-
-        if not self._stopped:
-            self._stopped = True
-            group.start_soon(self._guarded, group, stop)
+        self._recorder.wish(wish)
+        self._note(wish, group)
 
     def _stand_still(self, *, on: bool) -> None:
         """Let no timeout of a step run while the execution is paused."""
