@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from support.engine_fakes import Kit
 from support.engine_lab import topology
+from support.virtual_time import ANCHOR
+from test_coordination.application.fleet import Advert, Presence, Worker, taking
 from test_coordination.application.routing import NO_WORKER, lacking, offered, required
 from test_coordination.domain.plan import (
     PLAN_FORMATS,
@@ -17,7 +20,7 @@ from test_coordination.domain.plan import (
     ScenarioWork,
     WaitWork,
 )
-from test_coordination.domain.values import ProbeName, ServiceName, StepId
+from test_coordination.domain.values import ProbeName, ServiceName, StepId, WorkerId
 
 MINUTE = timedelta(minutes=1)
 EMPTY = Plan(
@@ -123,3 +126,20 @@ def test_what_only_different_workers_have_is_told_as_such() -> None:
     told = lacking(wanted, [frozenset({"fault a"}), frozenset({"label zone=eu"})])
 
     assert told == ("no worker at work has all that it requires; the nearest lacks fault a")
+
+
+def test_of_those_present_only_some_take_what_others_ordered() -> None:
+    worker = Worker(id=WorkerId(UUID(int=1)), host="m/1", pid=1, born="1")
+    serving = Advert(program="1", offers=frozenset({"fault a"}))
+
+    def present(advert: Advert, *, silent: bool = False) -> Presence:
+        return Presence(worker=worker, advert=advert, began_at=ANCHOR, silent=silent)
+
+    assert taking(
+        [
+            present(serving),
+            present(serving, silent=True),
+            present(replace(serving, draining=True)),
+            present(replace(serving, offers=None)),
+        ]
+    ) == [frozenset({"fault a"})]

@@ -112,12 +112,15 @@ class FleetWorker:
         """
         terms = self.terms
         service = Service(worker=self.me, offers=terms.offers, most=self._most, handle=self._handle)
+        due = anyio.CancelScope()
         letting_in = partial(self.machinery.executions.lobby.run, for_others=True)
         async with anyio.create_task_group() as group:
             group.start_soon(letting_in)
             group.start_soon(self._keep_announcing)
             group.start_soon(self.machinery.dispatch.serve, service)
-            await self._keep_schedules(stopping)
+            group.start_soon(self._keep_schedules, due)
+            await stopping.wait()
+            due.cancel()
             self._draining = True
             self.witness.draining(len(self._at), terms.load.drain)
             with anyio.move_on_after(terms.load.drain.total_seconds()):
@@ -126,12 +129,10 @@ class FleetWorker:
                     await self._changed.wait()
             group.cancel_scope.cancel()
 
-    async def _keep_schedules(self, stopping: anyio.Event) -> None:
-        """Return when ``stopping`` is set; what is due from then on is left to others."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self.machinery.schedules)
-            await stopping.wait()
-            group.cancel_scope.cancel()
+    async def _keep_schedules(self, due: anyio.CancelScope) -> None:
+        """Begin what is due until ``due`` is cancelled; from then on it is left to others."""
+        with due:
+            await self.machinery.schedules()
 
     def _most(self) -> int:
         """Return how many executions it may be at now."""
