@@ -86,7 +86,7 @@ class Allowance:
         module = call.partition(":")[0]
         if any(module == one or module.startswith(f"{one}.") for one in self.packages):
             return ""
-        hint = suggestion(module, self.packages) if self.packages else "nothing may be"
+        hint = suggestion(module, self.packages) if self.packages else "for no package may be"
         return (
             f"{module!r} may not be called here, {hint}; whoever runs the coordinator names the "
             f"packages that may be in TCOORD_ALLOWED_PYTHON, such as {module.partition('.')[0]}"
