@@ -151,11 +151,12 @@ class SampleWriter:
 
     async def _store(self) -> None:
         """Store what waits; being cut short costs nothing: what is stored twice is kept once."""
+        if not self._waiting:
+            return
         batch, self._waiting = tuple(self._waiting), deque()
         try:
             with anyio.move_on_after(FLUSH_LIMIT.total_seconds()), suppress(StoreUnavailableError):
-                if batch:
-                    await self.evidence.add_samples(self.hold.execution, batch)
+                await self.evidence.add_samples(self.hold.execution, batch)
                 batch = ()
         finally:
             self._waiting.extendleft(reversed(batch))
