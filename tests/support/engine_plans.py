@@ -217,6 +217,7 @@ class FakeChildren:
     refusal: CoordinationError | None = None
     lost: CoordinationError | None = None
     left: ExecutionId | None = None
+    find_s: float = 0
     begun: list[tuple[float, ExecutionId]] = field(default_factory=list)
     aborted: list[tuple[float, str]] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
@@ -234,6 +235,7 @@ class FakeChildren:
 
     async def find(self, step: StepId, *, since: datetime) -> ExecutionId | None:
         del step, since
+        await anyio.sleep(self.find_s)
         return self.left
 
     async def result(self, execution: ExecutionId) -> Execution:
