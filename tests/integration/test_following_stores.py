@@ -106,6 +106,7 @@ async def test_a_redis_that_is_wiped_hangs_or_breaks_off_keeps_nothing_back(
         await at.write(5)
         await redis.client_kill_filter(_type="normal", skipme=True)
         await at.write(5)
+        await anyio.sleep(0.3)
         before = len(at.ages)
         os.kill(pid, signal.SIGSTOP)
         try:

@@ -41,8 +41,8 @@ from test_coordination.domain.values import ExecutionId
 EXECUTIONS_MAX: Final = 1000
 """Beyond it, those published longest ago are forgotten while Redis is away."""
 REFRESH_S: Final = 2.0
-GAP_S: Final = 0.01
-"""How long what is published may be gathered, to be written together."""
+GAP_S: Final = 0.05
+"""How long what is published is gathered after something was written, to be written together."""
 TOGETHER_MAX: Final = 64
 """How many executions are written together."""
 BACKOFF_S_MIN: Final = 0.1
@@ -181,9 +181,9 @@ class RedisLiveView:
             else:
                 self._say("")
                 backoff_s = BACKOFF_S_MIN
-                await self._next_turn()
-                if not self._ending:
+                if not ending:
                     await anyio.sleep(GAP_S)
+                    await self._next_turn()
 
     async def _next_turn(self) -> None:
         with anyio.move_on_after(REFRESH_S) as waited:

@@ -54,7 +54,8 @@ class Shown:
     """One execution: its state, and the end of its log.
 
     ``written`` is the position up to which the stream has been written. When it was last said for
-    how long all is to be kept is ``kept_at``: None makes that be said again.
+    how long all is to be kept is ``kept_at``: None makes that be said again. ``said`` is what of
+    the state was written then and since.
     """
 
     state: LiveState
@@ -64,6 +65,7 @@ class Shown:
     changed: bool = True
     kept_at: datetime | None = None
     sampled: bool = False
+    said: dict[str, str] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -89,14 +91,15 @@ class Shown:
         because Redis refuses those that it has, and samples are not.
         """
         execution = self.state.execution
-        state, events, samples = (key(execution) for key in (state_key, events_key, samples_key))
+        events, samples = events_key(execution), samples_key(execution)
         looked_at = list(self.samples)
         self.samples.clear()
         if looked_at and not self.sampled:
             # What there is from now on is to be kept for a time, and not for ever.
             self.sampled, self.kept_at = True, None
+        keep = self._is_to_be_kept(now)
         return [
-            ("HSET", state, *state_words(self.state)),
+            *self._stating(anew=keep),
             *(
                 ("XADD", events, "MAXLEN", "~", STREAM_MAX, f"{e.position}-0", *entry_words(e))
                 for e in self.tail
@@ -106,9 +109,19 @@ class Shown:
                 ("XADD", samples, "MAXLEN", "~", STREAM_MAX, "*", *sample_words(sample))
                 for sample in looked_at
             ),
-            *(self._keeping(now) if self._is_to_be_kept(now) else ()),
+            *(self._keeping(now) if keep else ()),
             ("XLEN", events),
         ]
+
+    def _stating(self, *, anew: bool) -> Sequence[Command]:
+        """Return what makes Redis show the state: all of it, or what is new of it."""
+        named = state_facts(self.state)
+        changed = {
+            name: word for name, word in named.items() if anew or self.said.get(name) != word
+        }
+        self.said = named
+        words = chain.from_iterable(changed.items())
+        return [("HSET", state_key(self.state.execution), *words)] if changed else []
 
     def _keeping(self, now: datetime) -> Sequence[Command]:
         """Return what makes Redis keep all for as long as it is of use."""
@@ -143,19 +156,18 @@ def refusal(replies: Sequence[object]) -> ResponseError | None:
     return None
 
 
-def state_words(state: LiveState) -> Command:
-    """Return the state as the fields of a hash, each followed by its value."""
-    named = {
+def state_facts(state: LiveState) -> dict[str, str]:
+    """Return the state as the fields of a hash."""
+    return {
         "scenario": storable(state.scenario),
         "status": state.status.value,
         "position": str(state.position),
         **state.facts,
     }
-    return tuple(chain.from_iterable(named.items()))
 
 
 def state_of(execution: ExecutionId, words: Mapping[str, str]) -> LiveState | None:
-    """Return the state that `state_words` wrote; None if something else did."""
+    """Return the state that `state_facts` is of; None if something else did."""
     facts = dict(words)
     try:
         return LiveState(
