@@ -128,6 +128,14 @@ def test_a_daily_time_comes_once_also_when_clocks_change(
     assert times(cron, since, len(expected)) == expected
 
 
+def test_in_the_second_pass_of_an_hour_what_came_in_the_first_is_over() -> None:
+    cron = Cron(expression="45 2 * * *", zone="Europe/Berlin")
+    second_pass = datetime(2030, 10, 27, 1, 40, tzinfo=UTC)
+
+    assert second_pass.astimezone(ZoneInfo(cron.zone)).isoformat() == "2030-10-27T02:40:00+01:00"
+    assert following(cron, second_pass) == datetime(2030, 10, 28, 1, 45, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_daily_half_past_two_comes_once_a_day_all_year(zone: str) -> None:
     found = coming(Cron(expression="30 2 * * *", zone=zone), datetime(2029, 12, 31, 16, tzinfo=UTC))

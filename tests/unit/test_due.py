@@ -365,6 +365,16 @@ def test_what_is_due_waits_for_its_moment() -> None:
     assert on_time.next == times.instant(NOON + HOUR)
 
 
+def test_how_late_a_run_is_counts_from_its_moment() -> None:
+    rules = replace(missed(MisfirePolicy.SKIP), window=HOUR)
+    state = standing(HOURLY, rules, seed=2)
+    moment = Times(schedule=state.schedule, seed=2, following=following).instant(NOON).moment
+    assert moment - NOON > 2 * GRACE
+
+    assert runs(decided(state, moment + GRACE)) == [NOON]
+    assert skips(decided(state, moment + GRACE + MINUTE)) == [Skip.MISSED]
+
+
 def test_a_window_shorter_than_a_millisecond_moves_nothing() -> None:
     schedule = Schedule(trigger=HOURLY, rules=Rules(window=timedelta(microseconds=900)))
 
