@@ -299,6 +299,19 @@ async def test_a_fault_does_not_bite_that_was_only_being_written_down_as_it_was_
 
 
 @virtual
+async def test_to_go_on_waits_for_the_log() -> None:
+    bed = Bed()
+    bed.log.slow_s = {"FaultArmed": 5, "ExecutionResumed": 7}
+    async with bed.running(plan(fault("cut", hold_s=1))) as recorder:
+        await until(2)
+        await pause(recorder)
+        await until(30)
+        await recorder.record(RESUMED)
+
+    assert bed.kit.board.times("inject") == [37.0]
+
+
+@virtual
 async def test_a_fault_that_a_pause_is_to_undo_and_that_does_not_bite_yet_never_does() -> None:
     bed = Bed()
     bed.log.slow_s = {"FaultArmed": 5}

@@ -23,7 +23,13 @@ from test_coordination.application.ports import (
     LogConflictError,
 )
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import AbortRequested, Entry, Event, ExecutionPaused
+from test_coordination.domain.events import (
+    AbortRequested,
+    Entry,
+    Event,
+    ExecutionPaused,
+    ExecutionResumed,
+)
 from test_coordination.domain.execution import Execution, IllegalTransitionError
 
 _PATIENCE_LOST: Final = timedelta(seconds=2)
@@ -104,7 +110,9 @@ class Recorder:
             events = tuple(map(self._vault.conceal_event, events))
         events = tuple(map(fitting, events))
         page = next(self._pages)
-        self._under_way[page] = events, self._stores.clock.now()
+        # What lets things begin again counts once it is durable.
+        if not any(isinstance(event, ExecutionResumed) for event in events):
+            self._under_way[page] = events, self._stores.clock.now()
         if self._is_hurried:
             self._look()
         try:
@@ -112,7 +120,7 @@ class Recorder:
                 async with self._turn:
                     await self._write(events)
         finally:
-            del self._under_way[page]
+            self._under_way.pop(page, None)
             if self._is_hurried:
                 self._look()
 
