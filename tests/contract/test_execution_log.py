@@ -15,7 +15,7 @@ from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.events import Entry, Noted, StepEnded
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.plan import PLAN_FORMATS
-from test_coordination.domain.values import ExecutionId
+from test_coordination.domain.values import ExecutionId, StepId
 from test_coordination.domain.verdicts import Verdict
 
 
@@ -269,6 +269,24 @@ async def test_only_what_is_running_or_has_faults_is_unsettled(stores: Stores) -
 
     ours = {story.record.id for story in stories}
     assert [r.id for r in found if r.id in ours] == [story.record.id for story in stories[:3]]
+
+
+async def test_the_steps_of_an_execution_are_found_by_it_oldest_first(stores: Stores) -> None:
+    scenario = await stores.scenarios.store(new_scenario())
+    parent, other = new_record(scenario), new_record(scenario)
+    steps = [
+        replace(new_record(scenario), parent=parent.id, parent_step=StepId(name))
+        for name in ("b", "a", "b")
+    ]
+    for record in (parent, other, *steps):
+        await stores.log.create(record)
+
+    found = await stores.log.children(parent.id)
+
+    assert [(record.id, record.parent_step) for record in found] == [
+        (record.id, record.parent_step) for record in steps
+    ]
+    assert await stores.log.children(other.id) == []
 
 
 async def test_what_a_later_program_began_is_left_to_later_programs(stores: Stores) -> None:
