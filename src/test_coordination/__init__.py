@@ -41,6 +41,7 @@ _HOMES = {
     "Occasion": "domain.due",
     "OnChange": "domain.schedule",
     "OnEvent": "domain.schedule",
+    "Outlook": "application.outlook",
     "Overlap": "domain.schedule",
     "Part": "domain.scenario",
     "Rules": "domain.schedule",

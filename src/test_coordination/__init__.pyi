@@ -7,6 +7,7 @@ from test_coordination.application.definitions import (
 )
 from test_coordination.application.dependencies import DependencyNotMetError
 from test_coordination.application.differences import VersionDifference
+from test_coordination.application.outlook import Outlook
 from test_coordination.application.snapshots import ValidationResult
 from test_coordination.application.suite_runs import EntryResult, SuiteResult, SuiteRunId
 from test_coordination.application.timetable import Firing, FiringState, StoredSchedule
@@ -61,6 +62,7 @@ __all__ = [
     "Occasion",
     "OnChange",
     "OnEvent",
+    "Outlook",
     "Overlap",
     "Part",
     "Rules",
