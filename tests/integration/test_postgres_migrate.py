@@ -51,6 +51,10 @@ def as_user(url: str, user: str) -> str:
     return urlunsplit(urlsplit(url)._replace(netloc=f"{user}@"))
 
 
+def test_no_number_is_left_out_among_the_files() -> None:
+    assert [migration.version for migration in SHIPPED] == list(range(1, NEWEST + 1))
+
+
 async def test_an_empty_database_gets_everything_once(empty_database: str) -> None:
     assert await migrate(empty_database) == len(SHIPPED)
     assert await migrate(empty_database) == 0
