@@ -253,14 +253,14 @@ def activities(scenario: Scenario) -> int:
     return len(steps) + len(scenario.probes)
 
 
-def environment() -> Path:
+def environment(directory: Path = ENVIRONMENT, pinned: Sequence[str] = PINNED) -> Path:
     """Return the peer's Python, in an environment that is made if it is not there."""
-    python, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "installed"
-    wanted = "\n".join(PINNED)
+    python, stamp = directory / "bin" / "python", directory / "installed"
+    wanted = "\n".join(pinned)
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        print(f"installing the peer into {ENVIRONMENT.relative_to(ROOT)} (once)", file=sys.stderr)
-        venv.create(ENVIRONMENT, clear=True, with_pip=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *PINNED]
+        print(f"installing the peer into {directory.relative_to(ROOT)} (once)", file=sys.stderr)
+        venv.create(directory, clear=True, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *pinned]
         subprocess.run(install, check=True)
         stamp.write_text(wanted, encoding="utf-8")
     return python
