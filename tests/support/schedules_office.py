@@ -12,6 +12,7 @@ from typing import Final
 import anyio
 
 from support.engine_lab import Lab
+from support.engine_stores import gone
 from support.stores_story import Story, new_record, new_scenario
 from support.virtual_time import ANCHOR
 from test_coordination.application.definitions import StoredScenario
@@ -42,6 +43,8 @@ class Office:
     stopped: list[ExecutionId] = field(default_factory=list)
     troubles: deque[Exception] = field(default_factory=deque)
     stories: dict[ExecutionId, Story] = field(default_factory=dict)
+    deaf: int = 0
+    """How often a wish to stop is not heard."""
 
     def scheduler(self, pace: Pace | None = None, *, system: bool = True) -> Scheduler:
         world = self.lab.world()
@@ -74,6 +77,9 @@ class Office:
 
     async def stop(self, execution: ExecutionId, *, reason: str, by: str) -> None:
         assert (reason, by) == ("a later run of schedule s takes its place", "the scheduler")
+        if self.deaf:
+            self.deaf -= 1
+            raise gone()
         self.stopped.append(execution)
 
     async def end(self, execution: ExecutionId, verdict: Verdict = Verdict.HELD) -> None:

@@ -22,8 +22,10 @@ from test_coordination.domain.schedule import (
     Cron,
     Misfire,
     MisfirePolicy,
+    OnEvent,
     Overlap,
     Rules,
+    Schedule,
 )
 from test_coordination.domain.verdicts import Verdict
 
@@ -107,6 +109,53 @@ async def test_what_cannot_be_begun_is_told_with_why_and_the_next_one_is_tried()
 
 
 @virtual
+async def test_what_breaks_one_run_leaves_the_others_alone() -> None:
+    office = Office()
+    await office.schedule(name="broken")
+    await office.schedule(name="sound")
+    office.troubles.append(ZeroDivisionError("by nothing"))
+
+    async with office.at_work():
+        await passes(1.1)
+
+    (broken,), (sound,) = await office.firings("broken"), await office.firings("sound")
+    assert (broken.state, broken.why) == (
+        FiringState.FAILED,
+        "a bug of ours: ZeroDivisionError: by nothing",
+    )
+    assert sound.state is FiringState.STARTED
+
+
+@virtual
+async def test_what_cannot_be_decided_rests_and_keeps_nobody_waiting() -> None:
+    office = Office()
+    mars = Cron(expression="* * * * *", zone="Mars")
+    timed = await office.schedule(name="timed")
+    heard = await office.schedule(OnEvent(event="e"), Rules(), name="heard")
+    for each in (timed, heard):
+        rules = Rules(blackouts=(Blackout(begins=mars, length=TURN),))
+        trigger = mars if each is timed else each.schedule.trigger
+        await office.lab.timetable.delete(each.name)
+        schedule = Schedule(trigger=trigger, rules=rules)
+        await office.lab.timetable.add(replace(each, schedule=schedule))
+    await office.schedule(name="sound")
+    await Schedules(world=office.lab.world()).post("e", {})
+
+    async with office.at_work():
+        await passes(1.05)
+        resting = await office.lab.timetable.get("timed")
+        await passes(1)
+
+    (left_out,) = await office.firings("heard")
+    assert left_out.why.startswith("it could not be decided: the zone is 'Mars'")
+    assert resting.next_due == timed.next_due
+    assert resting.next_moment is not None
+    assert at(600) < resting.next_moment < at(700)
+    assert await office.firings("timed") == []
+    assert await office.states("sound") == [FiringState.STARTED] * 2
+
+
+@virtual
 async def test_what_a_store_kept_from_beginning_is_begun_later_as_the_same_execution() -> None:
     office = Office()
     await office.schedule()
@@ -172,6 +221,20 @@ async def test_who_replaces_stops_what_runs_and_begins_when_that_has_ended() -> 
     assert begun == 1
     assert set(office.stopped) == {first}
     assert [order.id for _, _, order in office.begun] == [first, second]
+
+
+@virtual
+async def test_who_cannot_be_stopped_at_once_is_told_again_now_and_then() -> None:
+    office = Office()
+    await office.schedule(rules=Rules(overlap=Overlap.REPLACE))
+    office.deaf = 2
+
+    async with office.at_work():
+        await passes(2)
+        await anyio.sleep(25)
+
+    assert len(office.stopped) == 3
+    assert await office.states() == [FiringState.STARTED, FiringState.DUE]
 
 
 @virtual

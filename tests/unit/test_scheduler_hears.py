@@ -20,6 +20,7 @@ from test_coordination.domain.schedule import (
     OnEvent,
     Overlap,
     Rules,
+    Schedule,
 )
 from test_coordination.domain.values import ServiceName
 from test_coordination.domain.verdicts import Verdict
@@ -214,6 +215,18 @@ async def test_where_there_is_no_stream_none_is_read() -> None:
     assert not await ears.read()
     assert await AbsentEvents().read(after="", limit=9) == []
     assert await office.lab.inbox.position("memory") == ""
+
+
+@virtual
+async def test_a_condition_that_is_not_understood_takes_nothing() -> None:
+    office = Office()
+    stored = await office.schedule(OnEvent(event="e"))
+    schedule = Schedule(trigger=OnEvent(event="e", match="event.soon()"))
+    happened = Occurrence(topic="event/e", cause="c", at=at(0))
+    matching = Matching(expressions=office.lab.world().expressions)
+
+    assert matching.fits(stored, happened)
+    assert not matching.fits(replace(stored, schedule=schedule), happened)
 
 
 @virtual

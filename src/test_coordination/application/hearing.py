@@ -21,6 +21,7 @@ from test_coordination.domain.errors import Mark
 from test_coordination.domain.expressions import (
     Expression,
     ExpressionFailedError,
+    InvalidExpressionError,
     Kind,
     MissingValueError,
     Names,
@@ -83,17 +84,15 @@ class Matching:
                 assert_never(trigger)
 
     def _is_true(self, stored: StoredSchedule, trigger: OnEvent, occurrence: Occurrence) -> bool:
-        program = matching(self.expressions, trigger, name=stored.name)
-        if program is None:
-            return True
         values = {
             "event.name": trigger.event,
             "event.at": occurrence.at,
             "event.data": occurrence.data,
         }
         try:
-            return program.evaluate(values) is True  # type: ignore[arg-type]  # JSON is made of facts
-        except (MissingValueError, ExpressionFailedError):
+            program = matching(self.expressions, trigger, name=stored.name)
+            return program is None or program.evaluate(values) is True  # type: ignore[arg-type]  # JSON is made of facts
+        except (InvalidExpressionError, MissingValueError, ExpressionFailedError):
             return False
 
 

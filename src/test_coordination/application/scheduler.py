@@ -16,13 +16,25 @@ from test_coordination.application.hearing import Ears, Matching
 from test_coordination.application.ports import NotFoundError
 from test_coordination.application.timetable import Errand, FiringState, StoredSchedule
 from test_coordination.application.world import World
-from test_coordination.domain.due import Look, Standing, Times, look
+from test_coordination.domain.due import (
+    Instant,
+    Look,
+    Ruling,
+    Skip,
+    Standing,
+    Times,
+    look,
+)
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.schedule import MisfirePolicy, Overlap
 from test_coordination.domain.values import ExecutionId
 
 WHY_LENGTH_MAX: Final = 1_000
 SCHEDULER: Final = "the scheduler"
+STOP_AGAIN_S: Final = 10.0
+"""After what time an execution is told once more to make way."""
+UNDECIDED: Final = timedelta(minutes=1)
+"""How long a schedule rests about which nothing can be decided here."""
 
 
 class Begin(Protocol):
@@ -76,6 +88,7 @@ class Scheduler:
         self._stop = stop
         self._pace = pace or Pace()
         self._ears = Ears(timing=world.timing, topology=world.system)
+        self._told_to_stop: dict[ExecutionId, float] = {}
         self._matching = Matching(expressions=world.expressions)
 
     async def run(self) -> NoReturn:
@@ -120,16 +133,29 @@ class Scheduler:
         return bool(heard or looked or errands)
 
     def _decide(self, standing: Standing, now: datetime) -> Look:
-        return look(standing, now, self._timing.calendar.following)
+        try:
+            return look(standing, now, self._timing.calendar.following)
+        except Exception as error:  # noqa: BLE001  a border: one that cannot be decided, as in a zone unknown here, must not keep others waiting
+            return _undecided(standing, now, error)
 
     async def _see_to(self, errand: Errand) -> None:
         """Begin an execution, or note why not; what cannot be noted is done again by anybody."""
         try:
-            state, why = await self._outcome(errand)
+            state, why = await self._judged(errand)
             again = self._pace.again if state is FiringState.DUE else None
             await self._timing.timetable.settle(errand, state, why=why, again=again)
         except StoreUnavailableError:
             return
+
+    async def _judged(self, errand: Errand) -> tuple[FiringState, str]:
+        try:
+            return await self._outcome(errand)
+        except StoreUnavailableError:
+            raise
+        except CoordinationError as error:
+            return FiringState.FAILED, f"{error} [{error.code}]"[:WHY_LENGTH_MAX]
+        except Exception as error:  # noqa: BLE001  a border: what breaks one must not end the others
+            return FiringState.FAILED, f"a bug of ours: {type(error).__name__}: {error}"
 
     async def _outcome(self, errand: Errand) -> tuple[FiringState, str]:
         if why := await self._too_late(errand):
@@ -137,12 +163,7 @@ class Scheduler:
         replaces = errand.schedule.schedule.rules.overlap is Overlap.REPLACE
         if replaces and await self._clear_away(errand):
             return FiringState.DUE, "it waits for what it replaces to end"
-        try:
-            await self._start(errand)
-        except StoreUnavailableError:
-            raise
-        except CoordinationError as error:
-            return FiringState.FAILED, f"{error} [{error.code}]"[:WHY_LENGTH_MAX]
+        await self._start(errand)
         return FiringState.STARTED, ""
 
     async def _too_late(self, errand: Errand) -> str:
@@ -166,12 +187,15 @@ class Scheduler:
     async def _clear_away(self, errand: Errand) -> bool:
         """Stop what the schedule has begun before; return whether anything of it is left."""
         reason = f"a later run of schedule {errand.schedule.name} takes its place"
-        left = False
         for execution in errand.older:
-            if await self._is_there(execution):
+            told = self._told_to_stop.get(execution, -STOP_AGAIN_S)
+            if anyio.current_time() < told + STOP_AGAIN_S or not await self._is_there(execution):
+                continue
+            # Who cannot be told now is told again.
+            with suppress(CoordinationError):
                 await self._stop(execution, reason=reason, by=SCHEDULER)
-            left = True
-        return left
+                self._told_to_stop[execution] = anyio.current_time()
+        return bool(errand.older)
 
     async def _is_there(self, execution: ExecutionId) -> bool:
         try:
@@ -194,3 +218,15 @@ class Scheduler:
             detached=True,
         )
         await self._begin(stored, wanted.parameters, order=order)
+
+
+def _undecided(standing: Standing, now: datetime, error: Exception) -> Look:
+    """Return what is done about a schedule where what is due cannot be told.
+
+    Its next time is left for a scheduler that can, or for later; what it has heard is left out.
+    """
+    why = f"it could not be decided: {error}"
+    return Look(
+        rulings=tuple(Ruling(instant=each, skip=Skip.MISSED, why=why) for each in standing.heard),
+        next=None if standing.next is None else Instant(due=standing.next, moment=now + UNDECIDED),
+    )
