@@ -35,6 +35,7 @@ _HOMES = {
     "Finding": "domain.verdicts",
     "Firing": "application.timetable",
     "FiringState": "application.timetable",
+    "Hearing": "application.controls",
     "InvalidDocumentError": "domain.errors",
     "Misfire": "domain.schedule",
     "MisfirePolicy": "domain.schedule",

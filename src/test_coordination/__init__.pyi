@@ -1,3 +1,4 @@
+from test_coordination.application.controls import Hearing
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.definitions import (
     DefinitionFilter,
@@ -56,6 +57,7 @@ __all__ = [
     "Finding",
     "Firing",
     "FiringState",
+    "Hearing",
     "InvalidDocumentError",
     "Misfire",
     "MisfirePolicy",

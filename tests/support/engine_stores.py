@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 import anyio.lowlevel
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
 
 from test_coordination.adapters.memory.evidence import MemoryEvidence
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
@@ -82,7 +84,7 @@ class ShakyLog(MemoryExecutionLog):
 
 
 class ShakyWishes(MemoryWishes):
-    """A way for wishes whose store comes and goes, and may hang or be slow."""
+    """A way for wishes whose store comes and goes, and may hang, be slow, or not listen yet."""
 
     def __init__(self, log: MemoryExecutionLog) -> None:
         super().__init__(log)
@@ -90,6 +92,16 @@ class ShakyWishes(MemoryWishes):
         self.away = False
         self.hangs = False
         self.slow_s = 0.0
+        self.deaf_s = 0.0
+
+    async def hear(
+        self,
+        tell: Callable[[Wish], object],
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
+    ) -> None:
+        await anyio.sleep(self.deaf_s)
+        await super().hear(tell, task_status=task_status)
 
     async def make(self, wish: Wish) -> bool:
         await self._answer()

@@ -86,6 +86,24 @@ async def test_a_wish_that_was_heard_is_remembered_for_a_while_and_not_for_ever(
 
 
 @virtual
+async def test_a_store_that_hangs_keeps_no_worker_from_beginning_and_is_heard_when_it_is_back() -> (
+    None
+):
+    lab = Lab.with_two_ways()
+    assert lab.quick is not None
+    lab.quick.deaf_s = 20
+    async with lab.coordinator() as coordinator:
+        lent_s = anyio.current_time()
+        execution = await start(coordinator, CUT)
+        await until(30)
+        lab.wishes.away = True
+        await lab.controls().wish(Desire.ABORT, execution, reason="enough", by="bob")
+
+    assert lent_s == 2
+    assert lab.kit.board.times("revert") == [30.0]
+
+
+@virtual
 async def test_a_pause_that_can_never_be_written_down_ends_with_its_execution() -> None:
     lab = Lab.with_two_ways()
     async with lab.coordinator() as coordinator:

@@ -17,9 +17,21 @@ from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
 
 _ANSWERED_WITHIN_S: Final = 10.0
+_BEGUN_WITHIN_S: Final = 2.0
 _RELAY_S: Final = 1.0
 _RELAYED_WITHIN_S: Final = 3600.0
 _KNOWN_MAX: Final = 10_000
+
+
+class _Begun(TaskStatus[None]):
+    """Says that a way is listened to by now."""
+
+    def __init__(self) -> None:
+        self.event = anyio.Event()
+
+    def started(self, value: None = None) -> None:
+        del value
+        self.event.set()
 
 
 class Listening:
@@ -60,10 +72,18 @@ class Listening:
         return meant
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Listen until this is cancelled; it has started once no wish is missed any more."""
+        """Listen until this is cancelled; it has started once no wish is missed any more.
+
+        A store that hangs is not waited for: it is heard when it is back.
+        """
         async with anyio.create_task_group() as group:
-            for way in self._ways:
-                await group.start(way.hear, partial(self._hear_by, way))
+            begun = [_Begun() for _ in self._ways]
+            for way, status in zip(self._ways, begun, strict=True):
+                tell = partial(self._hear_by, way)
+                group.start_soon(partial(way.hear, tell, task_status=status))
+            with anyio.move_on_after(_BEGUN_WITHIN_S):
+                for status in begun:
+                    await status.event.wait()
             task_status.started()
             while True:
                 await self._news.wait()
