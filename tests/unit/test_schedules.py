@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from support.engine_lab import Lab
-from support.schedules_office import TEXT, Office
+from support.schedules_office import TEXT, TURN, Office
 from support.virtual_time import ANCHOR, at, virtual
 from test_coordination.application.lending import coordinating
 from test_coordination.application.ports import NotFoundError
@@ -150,7 +150,7 @@ async def test_the_next_runs_are_told_in_the_zone_of_the_schedule() -> None:
 @virtual
 async def test_a_run_that_waits_for_its_moment_is_told_until_it_has_begun() -> None:
     office = Office()
-    stored = await office.schedule(HOURLY, Rules(window=timedelta(minutes=30)), name="s")
+    stored = await office.schedule(rules=Rules(window=TURN), name="s")
     assert stored.next_due is not None
     assert stored.next_moment is not None
     async with office.lab.coordinator() as coordinator:
@@ -159,8 +159,8 @@ async def test_a_run_that_waits_for_its_moment_is_told_until_it_has_begun() -> N
         await coordinator.pause_schedule("s", because="audit")
         paused = await coordinator.preview_schedule("s", count=1)
 
-    assert waiting[0].moment == stored.next_moment > at(3600.5)
-    assert paused[0].due == ANCHOR + 2 * HOUR
+    assert waiting[0].moment == stored.next_moment > at(600.5)
+    assert paused[0].due == ANCHOR + 2 * TURN
 
 
 @virtual
@@ -180,25 +180,26 @@ async def test_nothing_is_told_ahead_of_what_waits_to_hear_or_is_over() -> None:
 @virtual
 async def test_a_pause_is_kept_with_its_reason_and_taken_back() -> None:
     office = Office()
-    await office.schedule(HOURLY)
+    await office.schedule()
     await office.schedule(At(moment=at(100)), name="once")
     async with office.lab.coordinator() as coordinator:
         for name in ("s", "once"):
             await coordinator.pause_schedule(name, because="audit")
-        await anyio.sleep(7000)
+        await anyio.sleep(700)
         await coordinator.pause_schedule("s", because="a longer audit")
         paused = await coordinator.schedule("s")
         for name in ("s", "once", "s"):
             await coordinator.resume_schedule(name)
         resumed = await coordinator.schedule("s")
         missed = await coordinator.schedule("once")
+        await anyio.sleep(1)
         await coordinator.pause_schedule("once", because="again")
         await coordinator.resume_schedule("once")
         still = await coordinator.schedule("once")
 
     assert (paused.paused_at, paused.paused_because) == (at(0), "a longer audit")
     assert (resumed.paused_at, resumed.paused_because) == (None, "")
-    assert resumed.next_due == at(7200)
+    assert resumed.next_due == at(1200)
     assert missed.over_at == still.over_at is not None
 
 
