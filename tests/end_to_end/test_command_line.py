@@ -225,13 +225,18 @@ def test_two_runs_share_the_servers_and_the_second_goes_on_when_the_first_has_en
     assert not open_shop.trouble("till")
 
 
-def test_a_living_run_undoes_what_a_killed_one_has_left(open_shop: Shop) -> None:
+def test_a_living_run_undoes_what_a_killed_one_has_left_and_who_follows_that_sees_it(
+    open_shop: Shop,
+) -> None:
     first = open_shop.breaks(open_shop.scenario("first"), "outage=5m")
     first.prints("in force")
+    follower = open_shop.terminal.start("follow")
+    follower.prints("in force")
     second = open_shop.breaks(open_shop.scenario("second", target="till"), "outage=14s")
     second.prints("in force")
 
     first.dies()
+    followed = follower.ends()
     assert second.ends().status == 0
     trouble = open_shop.trouble()
     found = past(open_shop.terminal.home)
@@ -239,6 +244,10 @@ def test_a_living_run_undoes_what_a_killed_one_has_left(open_shop: Shop) -> None
     assert not trouble
     assert found.swept == []
     assert [record.outstanding for record in found.records[:2]] == [0, 0]
+    assert followed.status == 4
+    assert followed.out.startswith("first (version 1), ")
+    assert "break: service.pause on shop undone" in followed.out
+    assert followed.out.splitlines()[-1].startswith("COULD NOT RUN")
 
 
 def test_a_fault_that_is_not_proven_undone_outranks_all_and_is_undone_later(

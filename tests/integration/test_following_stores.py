@@ -87,7 +87,7 @@ async def watched(postgres: str, redis: str | None) -> AsyncIterator[Watched]:
 async def test_news_are_fresh_with_redis_and_without(servers: Urls) -> None:
     for redis in (servers.redis, None):
         async with watched(servers.postgres, redis) as at:
-            await at.write(30)
+            await at.write(15)
 
         assert at.is_whole()
         assert median(at.ages) < FRESH_S
@@ -110,7 +110,7 @@ async def test_a_redis_that_is_wiped_hangs_or_breaks_off_keeps_nothing_back(
         before = len(at.ages)
         os.kill(pid, signal.SIGSTOP)
         try:
-            await at.write(20, every_s=0.1)
+            await at.write(12, every_s=0.1)
             await anyio.sleep(0.3)
             hanging = at.ages[before:]
         finally:
@@ -118,5 +118,5 @@ async def test_a_redis_that_is_wiped_hangs_or_breaks_off_keeps_nothing_back(
         await at.write(5)
 
     assert at.is_whole()
-    assert len(hanging) == 20
+    assert len(hanging) == 12
     assert median(hanging) < FRESH_S
