@@ -140,9 +140,15 @@ async def test_a_step_that_is_an_execution_waits_for_nobody_and_what_it_left_is_
     for name in ("parent", "child"):
         await crowd.begins(name)
     await crowd.begins("grandchild", ARMED, STUCK)
-    for name in ("grandchild", "child", "parent"):
+    for name in ("grandchild", "child"):
         await crowd.ends(name)
+    another = await crowd.comes("another", parent=parent.record.id)
+    await crowd.begins("another")
+    await crowd.ends("another")
 
+    assert another.state.outstanding == ()
+    assert await crowd.admit() == [], "the parent runs on"
+    await crowd.ends("parent")
     assert await crowd.admit() == []
     await crowd.tell("grandchild", UNDONE)
     assert await crowd.admit() == ["next"]

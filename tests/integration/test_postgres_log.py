@@ -14,6 +14,7 @@ import anyio
 import asyncpg
 import pytest
 
+from support.stores_locks import blocked
 from support.stores_servers import Urls, administer, new_database, own_servers
 from support.stores_story import Story, new_record, new_scenario
 from test_coordination.adapters.postgres import executions
@@ -96,17 +97,6 @@ async def test_of_two_coordinators_at_the_same_line_one_wins(
     assert len(outcomes) == 2
     assert [entry.position for entry in entries] == [1, 2]
     assert entries[1].event == Noted(text=winner)
-
-
-async def blocked(pool: Pool, count: int) -> None:
-    """Return when so many others wait for a lock."""
-    query = """
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'
-    """
-    with anyio.fail_after(10):
-        while await pool.fetchval(query) < count:  # noqa: ASYNC110  another process's
-            await anyio.sleep(0.01)
 
 
 @pytest.fixture

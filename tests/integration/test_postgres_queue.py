@@ -99,31 +99,6 @@ async def test_however_many_admit_at_once_nothing_is_ever_held_by_two(
     assert await crowd.line() == {}
 
 
-async def test_a_parent_and_its_step_that_end_at_once_let_go_of_what_they_held(
-    servers: Urls, crowd: Crowd
-) -> None:
-    for number in range(12):
-        parent = await crowd.comes(f"parent {number}", alone(f"service/{number}"))
-        await crowd.admit()
-        await crowd.begins(f"parent {number}")
-        child = await crowd.comes(f"child {number}", Claims(), parent=parent.record.id)
-        await crowd.begins(f"child {number}", ARMED)
-        child.tell(HELD)
-        await crowd.log.append(child.entries[2:], leading_to=child.state, epoch=1)
-
-    async with open_pool(servers.postgres) as other, open_execution_log(other) as log:
-        elsewhere = replace(crowd, log=log)
-        undone = FaultReverted(step=STEP, evidence={})
-        async with anyio.create_task_group() as group:
-            for number in range(12):
-                group.start_soon(crowd.tell, f"parent {number}", HELD)
-                group.start_soon(elsewhere.tell, f"child {number}", undone)
-
-    for number in range(12):
-        await crowd.comes(f"heir {number}", alone(f"service/{number}"), by="bob")
-    assert len(await crowd.admit()) == 12
-
-
 async def test_what_cannot_be_handed_to_the_dispatch_is_not_let_in(
     pool: Pool, crowd: Crowd
 ) -> None:

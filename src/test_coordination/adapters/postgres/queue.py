@@ -157,10 +157,10 @@ class PostgresQueue:
         if not chosen:
             return (), False
         turns = {turn.applicant.id: turn for turn in chosen}
-        rows = await lent.fetch(ADMIT, list(turns), now)
-        admitted = [ExecutionId(row["id"]) for row in rows]
+        rows = {row["id"]: row for row in await lent.fetch(ADMIT, list(turns), now)}
+        admitted = [each for each in turns if each in rows]
         await _let_in(lent, [turns[each] for each in admitted], now)
-        ready = [_job(row) for row in rows if row["detached"]]
+        ready = [_job(rows[each]) for each in admitted if rows[each]["detached"]]
         if self._enqueue is not None and ready:
             await self._enqueue(lent, ready)
         last = chosen[-1]
