@@ -193,7 +193,7 @@ async def test_of_a_flood_of_words_the_end_is_told() -> None:
 async def test_it_knows_no_variable_that_it_need_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TCOORD_POSTGRES_URL", "AWS_SECRET_ACCESS_KEY", "REGION", "PYTHONSTARTUP"):
         monkeypatch.setenv(name, "of ours")
-    calls = PythonCalls(visible={"REGION": "north"})
+    calls = PythonCalls(visible={"REGION": "north", "TCOORD_HOME": "of ours"})
 
     found = await calls.call(of("variables"))
 

@@ -30,6 +30,7 @@ GRACE_S: Final = 2.0
 """How long the guard may take to end all that was begun; then it is ended itself."""
 EVERYTHING: Final = "*"
 
+_OURS: Final = "TCOORD_"
 _SAID_BYTES_MAX: Final = 1024 * 1024
 
 
@@ -105,7 +106,8 @@ class PythonCalls:
         self, allowance: Allowance | None = None, *, visible: Mapping[str, str] | None = None
     ) -> None:
         self.allowance = allowance or Allowance()
-        self._environment = {**environment(), **(visible or {})}
+        others = {k: v for k, v in (visible or {}).items() if not k.startswith(_OURS)}
+        self._environment = {**environment(), **others}
         self._places = anyio.CapacityLimiter(CHILDREN_MAX)
 
     async def call(self, call: Call) -> object:
