@@ -89,7 +89,7 @@ async def main(count: int) -> None:
             await order(settings, count)
             known = {"TCOORD_HOME": str(home), "TCOORD_POSTGRES_URL": url}
             known["TCOORD_REDIS_URL"] = redis_url or ""
-            serve = [TCOORD, "worker", "--topology", home / "topology.yaml"]
+            serve: list[str | Path] = [TCOORD, "worker", "--topology", home / "topology.yaml"]
             start = time.perf_counter()
             workers = [
                 subprocess.Popen(serve, env={**os.environ, **known}, stdout=subprocess.DEVNULL)

@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -63,7 +64,7 @@ def throughput(home: Path) -> None:
     steps = home / "experiment.json"
     steps.write_text(json.dumps(experiment()), encoding="utf-8")
     seen: dict[str, list[Figures]] = {}
-    ways = {
+    ways: dict[str, Callable[[], Figures]] = {
         "ours": lambda: measured("throughput", home, EXECUTIONS),
         "Chaos Toolkit in process": lambda: figures(
             [str(python), "-c", PEER, str(steps), str(EXECUTIONS)]

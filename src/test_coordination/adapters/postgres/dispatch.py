@@ -70,21 +70,21 @@ PRESENT: Final = "SELECT *, lease_ends <= now() AS silent FROM worker ORDER BY i
 
 
 async def enqueue(lent: Connection, jobs: Sequence[Job]) -> None:
-    """Give executions to the dispatch within the transaction of ``lent``.
+    """Give executions to the dispatch within the transaction of ``lent``, the first one first.
 
-    One that has been given to it and is not done yet is left as it is.
+    One that has been given to it and is not done yet is left as it is. Two that give the same
+    ones at the same time must do so in the same order.
     """
     if not jobs:
         return
     keys = {job.execution: _key(job.requires) for job in jobs}
     routes = {keys[job.execution]: sorted(job.requires) for job in jobs}
     await lent.executemany(ADD_ROUTE, sorted(routes.items()))
-    ordered = sorted(jobs, key=lambda job: job.execution)
     await Queries(OneConnection(lent), **builders()).enqueue(
-        [keys[job.execution] for job in ordered],
-        [job.execution.bytes for job in ordered],
-        [job.priority for job in ordered],
-        dedupe_key=[str(job.execution) for job in ordered],
+        [keys[job.execution] for job in jobs],
+        [job.execution.bytes for job in jobs],
+        [job.priority for job in jobs],
+        dedupe_key=[str(job.execution) for job in jobs],
         on_conflict="skip",
     )
 
