@@ -87,6 +87,27 @@ async def test_one_that_is_stopped_while_it_waits_touches_nothing() -> None:
 
 
 @virtual
+async def test_a_stop_that_has_left_the_queue_and_is_not_heard_of_yet_lets_nothing_begin() -> None:
+    lab = Lab()
+    mends = f"{SHOP}\non_failure: [{{action: note, with: {{name: mend}}}}]"
+
+    async with lab.coordinator() as coordinator:
+        first = await start(coordinator, document(SHOP, name="one"))
+        second = await start(coordinator, document(mends, name="two"))
+        await until(1)
+        lab.log.answer_s = 3
+        await coordinator.abort_execution(second, reason="not today", by="ann")
+        await until(8)
+        stopped = await lab.state(second)
+        lab.log.answer_s = 0
+        await coordinator.execution_result(first)
+
+    assert stopped.verdict is Verdict.STOPPED
+    assert lab.kit.board.done("begin") == []
+    assert ExecutionStarted not in map(type, await lab.logged(second))
+
+
+@virtual
 async def test_what_is_not_undone_keeps_the_next_one_out_until_it_is() -> None:
     lab = Lab()
     lab.kit.off.always("revert", failed("undoing"))

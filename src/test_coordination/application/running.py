@@ -121,10 +121,13 @@ class Run:
             return
         if self.record.parent is None and not self.record.detached:
             await self._wait_in(lobby)
-        if self.state.abort is None:
+        if self.recorder.wanted.abort is None:
             await self.recorder.record(ExecutionStarted(worker=self.record.worker))
-        else:
-            await self.recorder.record(*conclusion(self.record.plan, self.state))
+            return
+        # A stop takes it out of the queue as soon as it is durable, which is not known here yet.
+        while (seen := self.state).abort is None:
+            await self.recorder.change(seen, limit=None)
+        await self.recorder.record(*conclusion(self.record.plan, self.state))
 
     async def _wait_in(self, lobby: Lobby) -> None:
         """Return when it has been let in, or is stopped before."""
