@@ -140,17 +140,26 @@ async def test_a_step_that_is_an_execution_waits_for_nobody_and_what_it_left_is_
     for name in ("parent", "child"):
         await crowd.begins(name)
     await crowd.begins("grandchild", ARMED, STUCK)
-    for name in ("grandchild", "child"):
+    for name in ("grandchild", "child", "parent"):
         await crowd.ends(name)
-    another = await crowd.comes("another", parent=parent.record.id)
-    await crowd.begins("another")
-    await crowd.ends("another")
 
-    assert another.state.outstanding == ()
-    assert await crowd.admit() == [], "the parent runs on"
-    await crowd.ends("parent")
     assert await crowd.admit() == []
     await crowd.tell("grandchild", UNDONE)
+    assert await crowd.admit() == ["next"]
+
+
+async def test_the_end_of_a_step_is_not_that_of_its_parent(crowd: Crowd) -> None:
+    parent = await crowd.comes("parent", alone("a"))
+    await crowd.admit()
+    await crowd.begins("parent")
+    await crowd.comes("child", alone("a"), parent=parent.record.id)
+    await crowd.begins("child")
+    await crowd.comes("next", alone("a"))
+
+    await crowd.ends("child")
+
+    assert await crowd.admit() == []
+    await crowd.ends("parent")
     assert await crowd.admit() == ["next"]
 
 
