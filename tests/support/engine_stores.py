@@ -68,6 +68,11 @@ class ShakyLog(MemoryExecutionLog):
         self._answer()
         return await super().read(execution, after=after)
 
+    async def children(self, parent: ExecutionId) -> Sequence[ExecutionRecord]:
+        await anyio.lowlevel.checkpoint()
+        self._answer()
+        return await super().children(parent)
+
     async def unsettled(self) -> Sequence[ExecutionRecord]:
         self._answer()
         found = await super().unsettled()

@@ -9,7 +9,6 @@ from support.engine_fakes import NumberedIdentities
 from support.engine_plans import (
     ABORT,
     Bed,
-    FakeChildren,
     act,
     child,
     ended_s,
@@ -22,8 +21,7 @@ from support.engine_plans import (
     times,
     wait,
 )
-from support.virtual_time import at, virtual
-from test_coordination.application.engine.children import Child
+from support.virtual_time import virtual
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import CheckJudged, Outcome
@@ -233,35 +231,3 @@ async def test_a_child_that_cannot_be_told_to_stop_is_waited_for_all_the_same() 
     assert outcomes(ended)["inner"] is Outcome.CANCELLED
     assert bed.kit.board.in_force == []
     assert CheckJudged not in map(type, (await bed.events(ended.id))[:-2])
-
-
-@virtual
-async def test_a_child_that_another_worker_began_is_found_also_to_be_stopped() -> None:
-    left = ExecutionId(NumberedIdentities().new())
-    inner = FakeChildren(left=left, find_s=2)
-    work = child("inner").scenario
-    assert work is not None
-    found = Child(children=inner, work=work, parent=left, step=INNER)
-
-    with anyio.move_on_after(1):
-        await found.run(anyio.Event(), since=at(0))
-
-    assert inner.begun == []
-    assert [moment for moment, _ in inner.aborted] == [2.0]
-    assert inner.ended == [2.0]
-
-
-@virtual
-async def test_a_child_that_no_worker_began_is_begun_unless_it_is_to_be_stopped() -> None:
-    parent, inner = ExecutionId(NumberedIdentities().new()), FakeChildren()
-    work = child("inner").scenario
-    assert work is not None
-    found = Child(children=inner, work=work, parent=parent, step=INNER)
-
-    ended = await found.run(anyio.Event(), since=at(0))
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        await found.run(anyio.Event(), since=at(0))
-
-    assert ended.verdict is Verdict.HELD
-    assert len(inner.begun) == 1

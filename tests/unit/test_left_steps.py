@@ -16,12 +16,14 @@ from support.engine_plans import (
     Bed,
     act,
     after,
+    child,
     expect,
     fault,
     gate,
     look,
     plan,
     retry,
+    rule,
     seconds,
     stop,
     times,
@@ -168,6 +170,32 @@ def test_a_time_outside_goes_on_until_another_worker_sees_its_end() -> None:
     assert (kinds.count(SteadyStateLeft), kinds.count(SteadyStateRegained)) == (1, 1)
     (excursion,) = cut.ended.excursions
     assert [since(at) for at in (excursion.left_at, excursion.regained_at) if at] == [2, 8]
+
+
+def test_what_runs_as_a_step_is_found_in_whichever_try_it_is_and_stopped_with_what_runs_it() -> (
+    None
+):
+    kit = Kit.new()
+    kit.off.trouble("arm", failed("arming"))
+    again = child("in", retry=retry(2, delay_s=2))
+    enough = (rule("execution.elapsed > duration('5s')"),)
+    life = Life.of(plan(again, stop_when=enough), kit)
+
+    found = [life.after(photo) for photo in life.photos]
+    for cut in found:
+        cut.check()
+        assert cut.ended.verdict in {Verdict.STOPPED, Verdict.COULD_NOT_RUN}
+    assert len(found) > 20
+
+
+def test_what_ran_in_a_try_that_failed_is_not_taken_for_the_next_one() -> None:
+    kit = Kit.new()
+    kit.off.trouble("arm", failed("arming"))
+    life = Life.of(plan(child("in", retry=retry(2, delay_s=2)), WELL), kit)
+
+    cut = life.after(life.left_at(StepRetried))
+    assert cut.ended.verdict is Verdict.HELD
+    assert cut.ended.steps[StepId("in")].attempts == 2
 
 
 SEEN = document(

@@ -34,10 +34,14 @@ class NotTriedAgainError(CoordinationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """What became of a step before: how many ``tries`` failed, and for how long to wait still."""
+    """What became of a step before: how many ``tries`` failed, and for how long to wait still.
+
+    There is nothing to wait for if the next try has ``begun``.
+    """
 
     tries: int = 0
     left: timedelta = timedelta(0)
+    begun: bool = False
 
 
 FIRST: Final = Earlier()
@@ -66,7 +70,8 @@ async def tried(
         CoordinationError: the last try failed, or one that is not to be repeated.
     """
     attempt = earlier.tries + 1
-    if earlier.tries and await _ends_before(earlier.left, recorder, over):
+    waits = earlier.tries and not earlier.begun
+    if waits and await _ends_before(earlier.left, recorder, over):
         raise NotTriedAgainError
     while True:
         try:

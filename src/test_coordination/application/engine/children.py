@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import ClassVar, Final, Protocol
 
 import anyio
-import anyio.lowlevel
 
 from test_coordination.application.engine.attempts import LOST, accompanied
 from test_coordination.application.engine.verdict import accepted
@@ -112,26 +111,18 @@ class Child:
     parent: ExecutionId
     step: StepId
 
-    async def run(self, over: anyio.Event, *, since: datetime | None = None) -> Execution:
+    async def run(self, over: anyio.Event, *, left: ExecutionId | None = None) -> Execution:
         """Return the execution at its end; it is stopped when ``over`` is set.
 
-        With ``since``, the one that another worker has begun from then on is gone on with, if
-        there is one. If this is cancelled it is stopped, too, and its faults are undone when this
-        raises.
+        It is begun, or gone on with if another worker has ``left`` it. If this is cancelled it is
+        stopped, too, and its faults are undone when this raises.
 
         Raises:
             ChildFailedError: this was cancelled, and not all of its faults are proven undone.
             CoordinationError: it could not be begun, or its end is not known.
         """
         try:
-            execution: ExecutionId | None = None
-            if since is not None:
-                # Also if this is cancelled: nobody else would stop it.
-                with anyio.CancelScope(shield=True):
-                    execution = await self.children.find(self.step, since=since)
-            if execution is None:
-                await anyio.lowlevel.checkpoint_if_cancelled()
-                execution = await self.children.start(self.work, step=self.step)
+            execution = left or await self.children.start(self.work, step=self.step)
             return await self._followed(execution, over)
         except LOST as error:
             raise ChildLostError(scenario=self.work.scenario, cause=str(error)) from error

@@ -9,6 +9,7 @@ from functools import partial
 from typing import assert_never
 
 import anyio
+import anyio.lowlevel
 
 from test_coordination.application.engine.attempts import (
     FIRST,
@@ -42,6 +43,7 @@ from test_coordination.domain.plan import (
     WaitWork,
 )
 from test_coordination.domain.steps import ErrorPolicy
+from test_coordination.domain.values import ExecutionId
 from test_coordination.domain.verdicts import Verdict
 
 
@@ -65,7 +67,7 @@ class Deed:
         """Tell whether something is done, and not only waited for or looked at."""
         return isinstance(self.step.work, FaultWork | ActionWork | ProbeWork | SnapshotWork)
 
-    async def done(self) -> Facts:
+    async def done(self) -> Facts:  # noqa: PLR0911  a case a kind
         """Return what came of it; where it may be tried again, it is.
 
         Raises:
@@ -83,12 +85,14 @@ class Deed:
                 return await self._stop(work)
             case PlannedCheck() as check:
                 return await self._check(check)
-            case FaultWork() | ProbeWork() | SnapshotWork() | ScenarioWork() as work:
+            case ScenarioWork() as work:
+                return await self._scenario(work)
+            case FaultWork() | ProbeWork() | SnapshotWork() as work:
                 return await self._tried(lambda: self._once(work))
             case never:
                 assert_never(never)
 
-    async def _once(self, work: FaultWork | ProbeWork | SnapshotWork | ScenarioWork) -> Facts:
+    async def _once(self, work: FaultWork | ProbeWork | SnapshotWork) -> Facts:
         match work:
             case FaultWork():
                 return await self._fault(work)
@@ -96,8 +100,6 @@ class Deed:
                 return await self._probe(work)
             case SnapshotWork():
                 return await self._snapshot(work)
-            case ScenarioWork():
-                return await self._scenario(work)
             case never:
                 assert_never(never)
 
@@ -113,14 +115,14 @@ class Deed:
             earlier=self._earlier() if earlier is None else earlier,
         )
 
-    def _earlier(self) -> Earlier:
-        """Return what another worker has tried before."""
+    def _earlier(self, *, begun: bool = False) -> Earlier:
+        """Return what another worker has tried before; it may have ``begun`` the next try."""
         state = self._state()
         if not self.resumed or state.retried_at is None:
             return FIRST
         due_at = state.retried_at + delay_before(state.attempts, self.step)
         left = max(timedelta(0), due_at - self.hands.bench.clock.now())
-        return Earlier(tries=state.attempts - 1, left=left)
+        return Earlier(tries=state.attempts - 1, left=left, begun=begun)
 
     def _may_be_tried_again(self, error: CoordinationError) -> bool:
         """Tell whether nothing is left of the try that failed."""
@@ -251,18 +253,33 @@ class Deed:
         return self.hands.recorder.state.steps[self.step.id]
 
     async def _scenario(self, work: ScenarioWork) -> Facts:
-        hands, began_at = self.hands, self.hands.bench.clock.now()
+        """Run it as an execution of its own, or go on with the one that another worker left."""
+        hands, state, left = self.hands, self._state(), list[ExecutionId]()
         child = Child(
             children=hands.children, work=work, parent=hands.recorder.state.id, step=self.step.id
         )
-        state = self._state()
-        since = state.retried_at or state.started_at
-        ended = await child.run(self.over, since=since if self.resumed else None)
+        if self.resumed:
+            since = state.retried_at or state.started_at
+            # Also if this is cancelled: nobody else would stop it.
+            with anyio.CancelScope(shield=True):
+                found = await hands.children.find(self.step.id, since=since)
+                left += [] if found is None else [found]
+        if not left:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+
+        async def once() -> Facts:
+            return await self._verdict(child, left.pop() if left else None)
+
+        return await self._tried(once, earlier=self._earlier(begun=bool(left)))
+
+    async def _verdict(self, child: Child, left: ExecutionId | None) -> Facts:
+        began_at = self.hands.bench.clock.now()
+        ended = await child.run(self.over, left=left)
         validation = child.judged(
             ended,
             phase=PHASES[self.step.stage],
             began_at=began_at,
-            ended_at=hands.bench.clock.now(),
+            ended_at=self.hands.bench.clock.now(),
         )
         self.told.append(CheckJudged(validation=validation))
         return {"execution": str(ended.id), "verdict": str(ended.verdict)}
