@@ -97,6 +97,26 @@ async def test_a_shipped_scenario_holds_on_the_careful_build(
     assert await _trouble(coordinator, _shipped(name)) == []
 
 
+async def test_two_shipped_scenarios_that_hit_the_same_service_wait_for_each_other(
+    coordinator: Coordinator,
+) -> None:
+    executions = []
+    for name in ("exchange-pause-under-load", "exchange-slow-for-clients"):
+        text = _shipped(name)
+        scenario = await coordinator.create_scenario(text, file=f"{name}.yaml")
+        known = (await coordinator.plan_scenario(text)).parameters
+        quick = {name: value for name, value in QUICKLY.items() if name in known}
+        executions.append(await coordinator.execute_scenario(scenario, quick))
+
+    ends = [await coordinator.execution_result(each) for each in executions]
+
+    assert [end.verdict for end in ends] == [Verdict.HELD, Verdict.HELD]
+    first, second = ends
+    assert first.ended_at is not None
+    assert second.started_at is not None
+    assert first.ended_at <= second.started_at
+
+
 async def test_the_shipped_suite_holds_on_the_careful_build(coordinator: Coordinator) -> None:
     text = SUITE.read_text(encoding="utf-8")
     suite = await coordinator.create_suite(text, file=str(SUITE))
