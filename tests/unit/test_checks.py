@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import anyio
 import pytest
 
 from support.engine_bench import Story
 from support.engine_fakes import Reading, shows
-from support.engine_lab import MARK, PROBE, Lab, document
+from support.engine_lab import MARK, PROBE, Lab, document, until
 from support.stores_story import new_record, new_scenario
 from support.virtual_time import at, since, virtual
 from test_coordination.application.capabilities import ActionFailedError, ProbeFailedError
@@ -228,6 +229,30 @@ async def test_what_was_seen_at_the_very_end_of_a_watch_counts() -> None:
 
     assert await lab.log.events(record.id) == ["ExecutionStarted", "SteadyStateLeft", "CheckJudged"]
     assert during(recorder.state) == [Finding.BROKEN]
+
+
+@virtual
+async def test_a_watch_that_ends_as_its_turn_comes_tells_everything_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab, record = Lab(), new_record(new_scenario())
+    await lab.log.create(record)
+    recorder = Recorder(lab.world().stores, record, Execution(id=record.id))
+    await recorder.record(ExecutionStarted(worker=record.worker))
+    story, its_turn = Story(), anyio.Event()
+    check = PlannedCheck(id=CheckId("well"), expression="probes.p.last.ok", mark=MARK)
+    watch = Watch(story.bench, check, recorder)
+    monkeypatch.setattr(recorder, "turn", its_turn.wait)
+    story.see(1, 0)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch.look)
+        group.start_soon(watch.tell)
+        await until(2)
+        its_turn.set()
+        await watch.conclude()
+
+    assert await lab.log.events(record.id) == ["ExecutionStarted", "SteadyStateLeft"]
 
 
 @virtual

@@ -74,7 +74,7 @@ def test_a_conflict_names_the_execution_and_the_place() -> None:
 
     text = str(LogConflictError(execution=execution, expected=7))
 
-    assert text.startswith(f"the log of execution {execution} does not end at 7: another worker")
+    assert text.startswith(f"execution {execution} is not ours to write to after 7: another worker")
 
 
 def test_a_name_that_is_not_known_is_answered_with_the_nearest_or_with_some() -> None:

@@ -231,7 +231,9 @@ class Watch:
             while True:
                 await self._news.wait()
                 await self._recorder.turn()
-                await self._recorder.record(*self._next())
+                # Whoever concluded while the turn came has told all of it.
+                if self._untold:
+                    await self._recorder.record(*self._next())
 
     def _see(self) -> None:
         look = self._bench.look(self._program, self._check, self._began)
