@@ -18,7 +18,13 @@ from test_coordination.application.definitions import Shelf, StoredScenario, dig
 from test_coordination.application.planning.resolver import Resolver
 from test_coordination.application.ports import Library
 from test_coordination.domain.errors import InvalidDocumentError, Mark
-from test_coordination.domain.scenario import Definition, DocumentKind, Reference, Scenario
+from test_coordination.domain.scenario import (
+    BlastRadius,
+    Definition,
+    DocumentKind,
+    Reference,
+    Scenario,
+)
 from test_coordination.domain.topology import Service, StateSource, Topology
 from test_coordination.domain.values import ScenarioId, ServiceName
 
@@ -77,6 +83,7 @@ def topology() -> Topology:
         directory="/nowhere",
         services={service.name: service for service in services},
         pools={"licences": 2},
+        blast_radius=BlastRadius(mark=_MARK, services=2),
     )
 
 

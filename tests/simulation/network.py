@@ -65,9 +65,9 @@ class Server:
         try:
             return at_once(deed())
         finally:
-            self.caller = None
             if self.after is not None:
                 self.after()
+            self.caller = None
 
 
 @dataclass(slots=True)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Final
 
+from simulation.backend import Backend
 from simulation.library import STORIES, Shop
 from simulation.loop import STEP_S, Process, SimulatedLoop
 from simulation.network import WORLD, Server, at_once
+from simulation.promises import HEARD_WITHIN_S, Wished, clash, excess, misfired
 from simulation.trouble import TROUBLES
-from simulation.truth import Truth
-from simulation.worker import Backend, SimulatedWorker
+from simulation.truth import Truth, short
+from simulation.worker import SimulatedWorker
+from support.virtual_time import ANCHOR
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.definitions import StoredScenario
+from test_coordination.application.ports import NotFoundError
 from test_coordination.application.serving import Load
+from test_coordination.application.timetable import Firing, FiringState, StoredSchedule
+from test_coordination.application.wishes import Wish
+from test_coordination.domain.schedule import Every, OnEvent, Overlap, Rules, Schedule, Trigger
+from test_coordination.domain.values import ExecutionId
 
 PATIENCE_S: Final = 240.0
 """How long everything may take to end after the last disturbance: a scenario's timeout, the
@@ -28,7 +37,7 @@ patience with a store, and the limit of an undo, one after the other."""
 CLOSING_S: Final = 120.0
 """How long a worker may take to end once it is told to."""
 
-FLEETS: Final = 0.6
+FLEETS: Final = 0.5
 """In how many stories the workers are a fleet, to which executions can be left."""
 
 DETACHED: Final = 0.7
@@ -36,6 +45,9 @@ DETACHED: Final = 0.7
 
 WAITED_FOR: Final = 0.3
 """How many of those somebody waits for."""
+
+SCHEDULED: Final = 0.3
+"""In how many stories with a fleet a scenario runs by itself."""
 
 _SHOP: Final = Shop()
 
@@ -75,14 +87,19 @@ class Story:
         self.loop = SimulatedLoop(Random(f"loop {seed}"))
         self.truth = Truth(self.loop, telling=telling)
         server = Server("the store", self.loop, Random(f"store {seed}"))
+        quick = Server("the quick store", self.loop, Random(f"quick {seed}"))
         self.backend = Backend(
-            self.loop, self.truth, server, _SHOP, chance=Random(f"system {seed}")
+            self.loop, self.truth, server, quick, _SHOP, chance=Random(f"system {seed}")
         )
+        self.truth.laws += [partial(clash, self.truth), partial(excess, self.truth)]
+        self.backend.wishes.made = self._wished
+        self._plans: dict[str, Trigger] = {}
         self.fleet: list[SimulatedWorker] = []
         self.machines = ["m1", "m2"][: self.chance.randint(1, 2)]
         self.quiet_s = self.chance.choice([4.0, 7.0, 12.0])
         self.healed = False
         self.has_fleet = self.chance.random() < FLEETS
+        self.has_plans = self.has_fleet and self.chance.random() < SCHEDULED
         self._scenarios: list[StoredScenario] = []
 
     # From the beginning to the end.
@@ -117,6 +134,8 @@ class Story:
             self.hire()
         for _ in range(chance.choice([1, 2, 3, 4])):
             self.at(chance.uniform(0.1, self.quiet_s / 2), self._run)
+        if self.has_plans:
+            self.at(chance.uniform(0.1, self.quiet_s / 4), self._schedule)
         mix = chance.sample(TROUBLES, chance.randint(2, 6))
         for _ in range(chance.choice([0, 2, 3, 4, 6, 8])):
             self.at(chance.uniform(0.0, self.quiet_s), partial(chance.choice(mix), self))
@@ -141,6 +160,46 @@ class Story:
 
         worker.ask(f"run {scenario.name}{' detached' if detached else ''}", run)
 
+    def _schedule(self) -> None:
+        """Have somebody let a scenario run by itself."""
+        worker, chance = self.someone(), self.chance
+        if worker is None:
+            return
+        scenario, name = self._scenario(), f"plan-{len(self._plans)}"
+        trigger: Trigger = Every(
+            period=timedelta(seconds=chance.choice([1, 2, 3])),
+            anchor=ANCHOR + timedelta(seconds=chance.random()),
+        )
+        if chance.random() < 0.3:
+            trigger = OnEvent(event="deployed")
+            for _ in range(3):
+                self.after(chance.uniform(0.1, 5.0), self._deploy)
+        rules = Rules(overlap=chance.choice([*Overlap]), max_runs=chance.choice([1, 2, 4]))
+        plan, seed = Schedule(trigger=trigger, rules=rules), chance.randrange(1000)
+        self._plans[name] = trigger
+
+        async def create(coordinator: Coordinator) -> None:
+            await coordinator.schedule_scenario(
+                scenario.id, plan, name=name, requested_by="ann", seed=seed
+            )
+
+        worker.ask(f"schedule {scenario.name}", create)
+
+    def _deploy(self) -> None:
+        self.truth.tell("event", "deployed")
+        self.backend.events.write("deployed")
+
+    def _wished(self, wish: Wish, meant: frozenset[ExecutionId]) -> None:
+        """See that a wish is heeded soon, if nothing is in the way."""
+        wished = Wished.now(wish, sorted(meant), self.truth)
+        self.truth.tell("wish", f"{wish.desire} {', '.join(map(short, wished.holders))}")
+
+        def look() -> None:
+            if wrong := wished.unheeded(self.truth):
+                self.truth.violated(wrong)
+
+        self.at(self.loop.now_s + HEARD_WITHIN_S, look)
+
     def _scenario(self) -> StoredScenario:
         while not (found := _SHOP.stored(self.chance.randrange(STORIES))):
             continue
@@ -156,13 +215,17 @@ class Story:
         self.truth.tell("healed")
         self.healed = True
         self.backend.store.weather.clear()
+        self.backend.quick.weather.clear()
         self.backend.system.trouble.clear()
         self.backend.system.unwell.clear()
         self.truth.ambushes.clear()
         self.truth.excuse(None, self.loop.now_s)
+        for name in self._plans:
+            with suppress(NotFoundError):
+                at_once(self.backend.timetable.change(name, _paused))
         for worker in self.fleet:
             worker.join()
-            worker.reach.cut = False
+            worker.lines.targets.cut = False
             worker.process.pace_s = STEP_S
             worker.process.mark = 0
         self._tidy()
@@ -174,9 +237,25 @@ class Story:
         worker = self.someone()
         if worker is not None and self.truth.residue:
             worker.ask("undo", lambda coordinator: coordinator.undo_faults())
+        if worker is not None:
+            self._resume_all(worker)
+
+    def _resume_all(self, worker: SimulatedWorker) -> None:
+        for execution in self.truth.paused:
+            resume = partial(Coordinator.resume_execution, execution=execution, reason="", by="ann")
+            worker.ask("resume", resume)
+
+    def _firings(self, name: str) -> Sequence[Firing]:
+        with suppress(NotFoundError):
+            return at_once(self.backend.timetable.firings(name, limit=1000))
+        return ()
 
     def _all_done(self) -> bool:
-        return self.truth.settled and all(worker.idle for worker in self.fleet)
+        open_states = {FiringState.DUE, FiringState.HEARD}
+        fired = not any(
+            firing.state in open_states for name in self._plans for firing in self._firings(name)
+        )
+        return self.truth.settled and fired and all(worker.idle for worker in self.fleet)
 
     def _close(self) -> None:
         limit_s = self.loop.now_s + CLOSING_S
@@ -194,6 +273,9 @@ class Story:
             left = [] if worker.process.dead else worker.process.busy()
             if left:
                 self.truth.violated(f"{worker} has ended, and left {left}")
+        for name, trigger in self._plans.items():
+            if wrong := misfired(name, trigger, self._firings(name), truth=self.truth):
+                self.truth.violated(wrong)
         for failure in self.loop.failures:
             self.truth.violated(failure)
         for receipt in self.backend.system.in_force:
@@ -219,6 +301,7 @@ class Story:
             machine=chance.choice(self.machines),
             fleet=self.fleet,
             serves=load if self.has_fleet else None,
+            schedules=self.has_plans,
         )
         self.truth.tell("hired", f"{worker} on {worker.machine}")
         return worker
@@ -238,3 +321,7 @@ class Story:
         """Return a worker whose process is there, if there is one."""
         there = [worker for worker in self.fleet if not worker.gone]
         return self.chance.choice(there) if there else None
+
+
+def _paused(schedule: StoredSchedule, now: datetime) -> StoredSchedule:
+    return replace(schedule, paused_at=schedule.paused_at or now)

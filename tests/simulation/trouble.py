@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
 from typing import Protocol
 
+from simulation.backend import Backend
 from simulation.loop import Process
-from simulation.truth import Truth
-from simulation.worker import Backend, SimulatedWorker
+from simulation.truth import Truth, short
+from simulation.worker import SimulatedWorker
 from test_coordination.application.coordinator import Coordinator
+from test_coordination.domain.values import ExecutionId
 
 
 class Scene(Protocol):
@@ -71,6 +73,20 @@ def ambush(scene: Scene) -> None:
     scene.truth.ambushes.setdefault(happening, []).append(strike)
 
 
+def slow_injection(scene: Scene) -> None:
+    """Let injections take so long that a lease may end meanwhile, and see that one does."""
+    trouble, chance = scene.backend.system.trouble, scene.chance
+    trouble.tardy = 0.8
+    hit = chance.choice([_frozen, _cut])
+
+    def strike(process: Process | None) -> None:
+        if (worker := scene.worker(process)) is not None:
+            scene.after(chance.uniform(0.0, 0.5), partial(hit, scene, worker))
+
+    scene.truth.ambushes.setdefault("injecting", []).append(strike)
+    scene.after(8.0, trouble.clear)
+
+
 def rude_awakening(scene: Scene) -> None:
     """Let who is frozen go on just when somebody sees that, or takes what he has."""
 
@@ -109,8 +125,8 @@ def cut_targets(scene: Scene) -> None:
     """Cut a worker off from the targets."""
     if (worker := scene.anyone()) is not None:
         scene.truth.tell("cut", f"{worker} from the targets")
-        worker.reach.cut = True
-        scene.after(scene.chance.choice([0.5, 3.0, 8.0]), worker.reach.join)
+        worker.lines.targets.cut = True
+        scene.after(scene.chance.choice([0.5, 3.0, 8.0]), worker.lines.targets.join)
 
 
 def store_away(scene: Scene) -> None:
@@ -174,8 +190,8 @@ def system_ill(scene: Scene) -> None:
 def clock_jumps(scene: Scene) -> None:
     """Set what a worker takes for the time."""
     if (worker := scene.anyone()) is not None:
-        worker.clock.off_s += scene.chance.choice([-5.0, -0.5, 0.5, 5.0])
-        scene.truth.tell("clock", f"{worker} is off by {worker.clock.off_s} s")
+        worker.lines.clock.off_s += scene.chance.choice([-5.0, -0.5, 0.5, 5.0])
+        scene.truth.tell("clock", f"{worker} is off by {worker.lines.clock.off_s} s")
 
 
 def slow_worker(scene: Scene) -> None:
@@ -186,16 +202,55 @@ def slow_worker(scene: Scene) -> None:
         scene.truth.tell("pace", f"{worker} at {worker.process.pace_s}")
 
 
+def quick_way(scene: Scene) -> None:
+    """Let the quick store be away, lose messages, or lose all that it has."""
+    weather, chance = scene.backend.quick.weather, scene.chance
+    scene.truth.tell("quick", "trouble")
+    if chance.random() < 0.3:
+        scene.backend.quick_wishes.wipe()
+        return
+    weather.away, weather.lost, weather.mute = chance.random() < 0.5, 0.3, 0.3
+    scene.after(chance.uniform(0.5, 8.0), weather.clear)
+
+
 def abort(scene: Scene) -> None:
     """Ask for an execution to be stopped."""
+
+    async def stop(coordinator: Coordinator, execution: ExecutionId) -> None:
+        await coordinator.abort_execution(execution, reason="enough", by="ann")
+
+    _ask_of_one(scene, "stop", stop)
+
+
+def pause(scene: Scene) -> None:
+    """Ask for an execution to be paused, and mostly for it to go on a while later."""
+    undo = scene.chance.random() < 0.4
+
+    async def hold(coordinator: Coordinator, execution: ExecutionId) -> None:
+        await coordinator.pause_execution(execution, reason="wait", by="ann", undo=undo)
+
+    async def go_on(coordinator: Coordinator, execution: ExecutionId) -> None:
+        await coordinator.resume_execution(execution, reason="well", by="ann")
+
+    _ask_of_one(scene, "pause", hold)
+    if scene.chance.random() < 0.7:
+        resume = partial(_ask_of_one, scene, "resume", go_on)
+        scene.after(scene.chance.uniform(0.5, 6.0), resume)
+
+
+def stop_all(scene: Scene) -> None:
+    """Ask for everything to be stopped."""
+    if (worker := scene.someone()) is not None:
+        worker.ask("stop all", lambda each: each.stop_all(reason="enough", by="ann"))
+
+
+def _ask_of_one(
+    scene: Scene, what: str, act: Callable[[Coordinator, ExecutionId], Awaitable[None]]
+) -> None:
     worker, running = scene.someone(), scene.truth.running()
     if worker is not None and running:
         execution = scene.chance.choice(running)
-
-        async def stop(coordinator: Coordinator) -> None:
-            await coordinator.abort_execution(execution, reason="enough", by="ann")
-
-        worker.ask(f"stop {execution}", stop)
+        worker.ask(f"{what} {short(execution)}", lambda each: act(each, execution))
 
 
 def undo(scene: Scene) -> None:
@@ -218,7 +273,7 @@ def come(scene: Scene) -> None:
 
 
 TROUBLES: list[Trouble] = [
-    kill, freeze, ambush, ambush, ambush, rude_awakening, cut_off, cut_targets, store_away,
-    store_slow, store_lossy, targets_fail, target_restarts, stubborn, system_ill, clock_jumps,
-    slow_worker, abort, undo, close, come,
+    kill, freeze, ambush, ambush, ambush, rude_awakening, slow_injection, cut_off, cut_targets,
+    store_away, store_slow, store_lossy, targets_fail, target_restarts, stubborn, system_ill,
+    clock_jumps, slow_worker, quick_way, abort, pause, pause, stop_all, undo, close, come,
 ]  # fmt: skip

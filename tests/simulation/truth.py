@@ -15,6 +15,7 @@ from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
     Entry,
     ExecutionEnded,
+    ExecutionStarted,
     FaultArmed,
     FaultReverted,
     Outcome,
@@ -29,22 +30,28 @@ from test_coordination.domain.verdicts import Verdict
 EXCUSED_S: Final = 10.0
 """How long after a trouble of its own a worker may still be taken for dead."""
 
+PAUSED_S: Final = 6.0
+"""How long after a pause was recorded its worker may not have heard so, however slow all is."""
+
 Ambush: TypeAlias = Callable[[Process | None], None]
 """Something that is done as soon as something else happens, to the process that did it."""
 
 
 @dataclass(slots=True)
 class Told:
-    """All that is known of one execution; ``holders`` are who may write, by their epochs.
+    """All that is known of one execution.
 
-    It was ``worked`` at in those epochs in which a step has begun.
+    ``holders`` are the workers that had it, by their epochs, and ``writers`` the processes that
+    may write in them. It was ``worked`` at in those epochs in which a step has begun.
     """
 
     record: ExecutionRecord
     state: Execution
     epoch: int
     holders: dict[int, WorkerId]
+    writers: dict[int, Process]
     worked: set[int] = field(default_factory=set)
+    begun: bool = False
     receipts: dict[StepId, Receipt] = field(default_factory=dict)
     steps: dict[StepId, PlannedStep] = field(default_factory=dict)
 
@@ -81,10 +88,14 @@ class Truth:
     """The faults that bite, and whom."""
     tardy: set[Receipt] = field(default_factory=set)
     """Those whose injection took so long that the lease may have ended meanwhile."""
+    paused: dict[ExecutionId, float] = field(default_factory=dict)
+    """Since when executions are paused."""
     done: Counter[str] = field(default_factory=Counter)
     """How often each action has taken effect."""
     ambushes: dict[str, list[Ambush]] = field(default_factory=dict)
     """Who waits for something to happen, by its kind."""
+    laws: list[Callable[[], str]] = field(default_factory=list)
+    """What is asked after each change of what executions have: each returns what is wrong."""
     digest: int = 0
 
     def tell(self, kind: str, text: str = "") -> None:
@@ -115,7 +126,7 @@ class Truth:
 
     # The log.
 
-    def created(self, record: ExecutionRecord) -> None:
+    def created(self, record: ExecutionRecord, caller: Process) -> None:
         if record.id in self.executions:
             return
         self.tell("created", f"{short(record.id)} {record.scenario_name}")
@@ -124,18 +135,19 @@ class Truth:
             state=Execution(id=record.id),
             epoch=record.epoch,
             holders={record.epoch: record.worker},
+            writers={record.epoch: caller},
             steps={step.id: step for step in record.plan.steps},
         )
         self.happened("created", self.processes.get(record.worker))
 
-    def given(self, execution: ExecutionId, by: WorkerId, epoch: int) -> None:
+    def given(self, execution: ExecutionId, record: ExecutionRecord, caller: Process) -> None:
         """See that an execution is given only once, and taken from nobody who is well."""
-        told = self.executions[execution]
+        told, by, epoch = self.executions[execution], record.worker, record.epoch
         former, worked = told.holder, told.epoch in told.worked
         self.tell("given", f"{short(execution)} to {short(by)} as {epoch}")
         if epoch <= told.epoch:
             self.violated(f"{short(execution)} was given away under epoch {epoch} again")
-        told.epoch, told.holders[epoch] = epoch, by
+        told.epoch, told.holders[epoch], told.writers[epoch] = epoch, by, caller
         robbed = None if by in {former, NOBODY} else self.processes.get(former)
         if robbed is not None and not told.over and not self.is_excused(robbed):
             self.violated(f"{short(execution)} was taken from {short(former)}, who was well")
@@ -148,11 +160,10 @@ class Truth:
     ) -> None:
         """Judge what was accepted by the log."""
         told = self.executions[leading_to.id]
-        writer = self.workers.get(caller.number)
-        if epoch != told.epoch or told.holder != writer:
+        if epoch != told.epoch or told.writers[epoch] is not caller:
             self.violated(
-                f"worker {writer} wrote to execution {leading_to.id} as {epoch}, "
-                f"which was given to {told.holders.get(epoch)}, and is {told.epoch} by now"
+                f"{caller} wrote to {short(leading_to.id)} as {epoch}, which is for "
+                f"{told.writers.get(epoch)}; it is {told.epoch} by now"
             )
         for entry in entries:
             self.tell("event", f"{short(leading_to.id)} {entry.position} {entry.event}")
@@ -167,10 +178,18 @@ class Truth:
             self.violated(f"the log of {leading_to.id} does not lead to what was said")
 
     def _judge(self, told: Told, entry: Entry, caller: Process) -> None:
+        if told.state.pause is None or told.over:
+            self.paused.pop(told.state.id, None)
+        else:
+            self.paused.setdefault(told.state.id, self.loop.now_s)
         match entry.event:
+            case ExecutionStarted():
+                told.begun = told.state.abort is None
+                self._obeyed()
             case FaultArmed(step=step, receipt=receipt):
                 told.receipts[step] = receipt
                 self.owners[receipt] = told.state.id
+                self._obeyed()
                 self.happened("armed", caller)
             case FaultReverted(step=step):
                 receipt = told.receipts[step]
@@ -178,6 +197,9 @@ class Truth:
                     self.violated(f"{receipt} was told to be undone, and is in force")
             case StepStarted(step=step):
                 told.worked.add(told.epoch)
+                if not told.begun:
+                    told.begun = True
+                    self._obeyed()
                 self._begun(told, step)
             case StepEnded(step=step, code="internal", error=why):
                 self.violated(f"step {step!r} of {told.state.id} met {why}")
@@ -185,6 +207,11 @@ class Truth:
                 self._ended(told, verdict)
             case _:
                 pass
+
+    def _obeyed(self) -> None:
+        for law in self.laws:
+            if wrong := law():
+                self.violated(wrong)
 
     def _begun(self, told: Told, step: StepId) -> None:
         """See that a step has not begun before what it needs."""
@@ -228,6 +255,10 @@ class Truth:
             self.violated(f"{receipt} is to be injected, and no log says that it is armed")
         elif told.holder != self.workers.get(by.number):
             self.violated(f"{receipt} is to be injected by {by}, who lost {short(told.state.id)}")
+        elif (pause := self.paused.get(told.state.id)) and pause + PAUSED_S < self.loop.now_s:
+            self.violated(f"{receipt} is to be injected while {short(told.state.id)} is paused")
+
+        self.happened("injecting", by)
 
     def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None:
         """See that a fault that takes effect may still do so."""

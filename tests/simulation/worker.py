@@ -4,82 +4,28 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from random import Random
-from typing import Any, cast
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from simulation.library import EXPRESSIONS, SECRETS, Shop, topology
-from simulation.loop import Process, SimulatedLoop
-from simulation.network import WORLD, Line, Remote, Server
-from simulation.ports import (
-    BlindWatch,
-    Glimpse,
-    KeptEvidence,
-    Names,
-    RemoteJobs,
-    Unmoved,
-    WallClock,
-)
-from simulation.targets import Reach, System, catalogue
+from simulation.backend import Backend
+from simulation.library import topology
+from simulation.loop import Process
+from simulation.network import WORLD
+from simulation.ports import Unmoved
 from simulation.truth import Truth
-from simulation.witnesses import WitnessedLog, WitnessedWorkers
-from test_coordination.adapters.cron import CronCalendar
-from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
-from test_coordination.adapters.memory.events import MemoryEvents
-from test_coordination.adapters.memory.inbox import MemoryInbox
-from test_coordination.adapters.memory.queue import MemoryQueue
-from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
-from test_coordination.adapters.memory.schedules import MemoryTimetable
 from test_coordination.application.coordinator import Coordinator
-from test_coordination.application.definitions import ScenarioStore
-from test_coordination.application.engine.recorder import Stores
-from test_coordination.application.fleet import Queue, Worker, Workers
+from test_coordination.application.fleet import Worker
 from test_coordination.application.lending import coordinating
-from test_coordination.application.ports import Evidence, ExecutionLog
 from test_coordination.application.routing import offered
 from test_coordination.application.serving import FleetWorker, Load, Machinery, Terms
-from test_coordination.application.timetable import Inbox, Timetable, Timing
 from test_coordination.application.world import World
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.values import WorkerId
-
-
-@dataclass(slots=True)
-class Backend:
-    """The stores and the system, which all workers share."""
-
-    loop: SimulatedLoop
-    truth: Truth
-    store: Server
-    shop: Shop
-    chance: InitVar[Random]
-    names: Names = field(default_factory=Names)
-    scenarios: MemoryScenarioStore = field(default_factory=MemoryScenarioStore)
-    evidence: KeptEvidence = field(default_factory=KeptEvidence)
-    events: MemoryEvents = field(default_factory=MemoryEvents)
-    system: System = field(init=False)
-    log: WitnessedLog = field(init=False)
-    leases: WitnessedWorkers = field(init=False)
-    jobs: MemoryJobs = field(init=False)
-    queue: MemoryQueue = field(init=False)
-    timetable: MemoryTimetable = field(init=False)
-    inbox: MemoryInbox = field(init=False)
-
-    def __post_init__(self, chance: Random) -> None:
-        clock = WallClock(self.loop)
-        self.system = System(self.loop, chance, self.truth, self.truth.in_force)
-        self.log = WitnessedLog(self.truth, self.store)
-        self.leases = WitnessedWorkers(clock, self.log, self.truth)
-        self.jobs = MemoryJobs(clock)
-        self.queue = MemoryQueue(clock, self.log, enqueue=self.jobs.enqueue)
-        self.timetable = MemoryTimetable(clock, self.log, self.names)
-        self.inbox = MemoryInbox(self.log, self.timetable)
-        self.store.after = self.log.watch
 
 
 @dataclass(slots=True)
@@ -116,15 +62,15 @@ class SimulatedWorker:
         machine: str,
         fleet: list[SimulatedWorker],
         serves: Load | None = None,
+        schedules: bool = False,
     ) -> None:
-        """Carry out what others ordered as well, if it ``serves``."""
+        """Carry out what others ordered as well, if it ``serves``, and look after schedules."""
         self.serves = serves
+        self.schedules = schedules
         self.backend = backend
         self.process = process
         self.machine = machine
-        self.clock = WallClock(backend.loop)
-        self.line = Line(process, backend.store)
-        self.reach = Reach(process, backend.system)
+        self.lines = backend.lines(process)
         self.coordinator: Coordinator | None = None
         self._asking = 0
         self._closed = False
@@ -152,36 +98,6 @@ class SimulatedWorker:
         """Tell whether work can be given to it."""
         return self._clients is not None and not self.gone and not self._closed
 
-    def world(self) -> World:
-        backend, line = self.backend, self.line
-        jobs = cast("MemoryJobs", RemoteJobs(line, backend.jobs))
-        return World(
-            stores=Stores(
-                log=cast("ExecutionLog", Remote(line, backend.log)),
-                live=Glimpse(),
-                clock=self.clock,
-            ),
-            scenarios=cast("ScenarioStore", Remote(line, backend.scenarios)),
-            evidence=cast("Evidence", Remote(line, backend.evidence)),
-            workers=cast("Workers", Remote(line, backend.leases)),
-            queue=cast("Queue", Remote(line, backend.queue)),
-            dispatch=MemoryDispatch(backend.leases, jobs),
-            machine=Computer(self.machine, self.process, backend.truth, self._fleet),
-            identities=backend.names,
-            reader=backend.shop.reader,
-            expressions=EXPRESSIONS,
-            secrets=SECRETS,
-            catalogue=catalogue(self.reach),
-            timing=Timing(
-                timetable=cast("Timetable", Remote(line, backend.timetable)),
-                inbox=cast("Inbox", Remote(line, backend.inbox)),
-                calendar=CronCalendar(),
-                events=backend.events,
-                watch=BlindWatch(),
-            ),
-            system=topology(),
-        )
-
     async def _main(self) -> None:
         truth, number = self.backend.truth, self.process.number
         try:
@@ -195,13 +111,16 @@ class SimulatedWorker:
         truth.tell("down", str(number))
 
     async def _lend(self) -> None:
-        world = self.world()
+        machine = Computer(self.machine, self.process, self.backend.truth, self._fleet)
+        world = self.backend.world(self.lines, machine)
         async with coordinating(world) as self.coordinator:
             self.backend.truth.tell("up", str(self.process.number))
             async with anyio.create_task_group() as self._clients:
                 if self.serves is None:
                     await self._closing.wait()
                 else:
+                    if self.schedules:
+                        self._clients.start_soon(self.coordinator.run_schedules)
                     await self._fleet_worker(world, self.coordinator).serve(self._closing)
                 self._clients.cancel_scope.cancel()
 
@@ -249,12 +168,12 @@ class SimulatedWorker:
         backend = self.backend
         backend.truth.tell("cut", f"{self} from the store for {for_s} s")
         backend.truth.excuse(self.process, backend.loop.now_s + for_s)
-        self.line.cut = True
+        self.lines.store.cut = True
         backend.loop.call_later(for_s, self.join, context=WORLD)
 
     def join(self) -> None:
         """Let it reach the store again."""
-        self.line.cut = False
+        self.lines.store.cut = False
 
     def close(self, *, cancelled: bool = False) -> None:
         """Ask the process to end, as SIGTERM does, or cancel all that it does."""
@@ -268,7 +187,7 @@ class SimulatedWorker:
         if not self.gone:
             self.backend.truth.tell("kill", str(self.process.number))
             self.process.dead = True
-            self.reach.let_go()
+            self.lines.targets.let_go()
 
     def freeze(self, for_s: float) -> None:
         """Stop it between two of its awaits, as SIGSTOP does, and let it go on later."""
