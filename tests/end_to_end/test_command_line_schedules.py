@@ -24,6 +24,7 @@ def test_a_schedule_is_run_by_a_worker_and_told_of() -> None:
         writer.writes("nap.yaml", NAP)
         on_shop = ("--topology", writer.topology)
         worker = writer.starts("worker", *on_shop)
+        worker.prints("topology shop\n")
         made = writer.types(
             *("schedules", "create", "often", "--scenario", "nap.yaml", "--every", "1s"),
             *("--set", "length=10ms", "--overlap", "allow", *on_shop),
