@@ -10,6 +10,7 @@ from itertools import pairwise
 from simulation.truth import Told, Truth, short
 from test_coordination.application.timetable import Firing, FiringState
 from test_coordination.application.wishes import Desire, Wish
+from test_coordination.domain.events import Outcome
 from test_coordination.domain.schedule import Every
 from test_coordination.domain.values import ExecutionId, WorkerId
 
@@ -62,6 +63,29 @@ def excess(truth: Truth) -> str:
     limits = [told.record.plan.services_max for told in truth.executions.values()]
     limit = min((each for each in limits if each is not None), default=None)
     return f"{sorted(hit)} are hit at once" if limit is not None and len(hit) > limit else ""
+
+
+def misdone(told: Told, truth: Truth) -> str:
+    """Return what an execution did that its log does not bear out; empty if all is well.
+
+    Deeds are told apart by their scenario, so this is known of one that ran once in the story.
+    """
+    scenario = told.record.scenario_name
+    if sum(each.record.scenario_name == scenario for each in truth.executions.values()) > 1:
+        return ""
+    allowed: Counter[str] = Counter()
+    claimed: Counter[str] = Counter()
+    for step in told.steps.values():
+        state = told.state.steps.get(step.id)
+        if step.action is None or step.action.action != "note" or step.action.times != 1:
+            continue
+        name = str(step.action.parameters["name"])
+        allowed[name] += 0 if state is None else state.attempts
+        claimed[name] += state is not None and state.outcome is Outcome.DONE
+    for name, most in allowed.items():
+        if not claimed[name] <= truth.done[name] <= most:
+            return f"{name} was done {truth.done[name]} times; its log says {claimed[name]}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from simulation.backend import Backend
 from simulation.library import STORIES, Shop
 from simulation.loop import STEP_S, Process, SimulatedLoop
 from simulation.network import WORLD, Server, at_once
-from simulation.promises import HEARD_WITHIN_S, Wished, clash, excess, misfired
+from simulation.promises import HEARD_WITHIN_S, Wished, clash, excess, misdone, misfired
 from simulation.trouble import TROUBLES
 from simulation.truth import Truth, short
 from simulation.worker import SimulatedWorker
@@ -273,6 +273,9 @@ class Story:
             left = [] if worker.process.dead else worker.process.busy()
             if left:
                 self.truth.violated(f"{worker} has ended, and left {left}")
+        for told in self.truth.executions.values():
+            if wrong := misdone(told, self.truth):
+                self.truth.violated(wrong)
         for name, trigger in self._plans.items():
             if wrong := misfired(name, trigger, self._firings(name), truth=self.truth):
                 self.truth.violated(wrong)

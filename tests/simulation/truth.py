@@ -233,18 +233,26 @@ class Truth:
         left = [receipt for receipt in told.receipts.values() if receipt in self.in_force]
         if verdict is not Verdict.RESIDUE and not self.tardy.issuperset(left):
             self.violated(f"{state.id} ended as {verdict} with {left} in force")
-        if verdict is not Verdict.HELD:
-            return
+        if verdict is Verdict.HELD and (wrong := self._unheld(told, left)):
+            self.violated(f"{state.id} held, {wrong}")
+
+    def _unheld(self, told: Told, left: Sequence[Receipt]) -> str:
+        """Return why an execution cannot have held; empty if it can."""
+        state = told.state
         if left:
-            self.violated(f"{state.id} held with {left} in force")
+            return f"with {left} in force"
+        if state.taken_over:
+            return f"though its worker was lost: {state.taken_over}"
+        for step, fault in state.faults.items():
+            if fault.lost:
+                return f"though the fault of {step!r} was lost"
         for step, done in state.steps.items():
-            is_fault = step in told.steps and told.steps[step].fault is not None
+            bites = step in told.steps and told.steps[step].fault is not None
             fault_state = state.faults.get(step)
             bit = fault_state is not None and fault_state.injected_at is not None
-            if is_fault and done.outcome is Outcome.DONE and not bit:
-                self.violated(f"{state.id} held, though the fault of {step!r} never bit")
-        if state.taken_over:
-            self.violated(f"{state.id} held, though its worker was lost: {state.taken_over}")
+            if bites and done.outcome is Outcome.DONE and not bit:
+                return f"though the fault of {step!r} never bit"
+        return ""
 
     # The targets.
 
