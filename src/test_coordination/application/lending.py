@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from test_coordination.application.controls import Controls
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.lease import LEASE, Lease
-from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE
+from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE, patiently
 from test_coordination.application.engine.sweep import Abandoned, Sweeper, Swept
 from test_coordination.application.executions import Executions
 from test_coordination.application.listening import Listening
@@ -46,7 +46,7 @@ async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
     """
     worker = world.machine.present(WorkerId(world.identities.new()))
     lease = Lease(world.workers, worker, world.machine)
-    await lease.beat()
+    await patiently(lease.beat, doing="saying that this worker is there")
     failure: BaseException | None = None
     beating = anyio.CancelScope(shield=True)
     try:
