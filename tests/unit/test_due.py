@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +20,6 @@ from test_coordination.domain.due import (
     Standing,
     Times,
     look,
-    occasions,
 )
 from test_coordination.domain.schedule import (
     AfterExecution,
@@ -387,20 +386,3 @@ def test_a_period_is_counted_from_its_anchor_and_never_begins_before_it() -> Non
     assert every.after(NOON - timedelta(days=9)) == NOON
     assert every.after(NOON) == NOON + 15 * MINUTE
     assert every.after(NOON + 100 * MINUTE) == NOON + 105 * MINUTE
-
-
-def test_the_runs_to_come_are_told_with_what_a_blackout_keeps_from_beginning() -> None:
-    rules = Rules(closures=(Closure(since=NOON + HOUR, until=NOON + 2 * HOUR),), max_runs=3)
-
-    ahead = list(occasions(standing(HOURLY, rules, runs=1), NOON - MINUTE, following))
-
-    assert [each.due for each in ahead] == [NOON, NOON + HOUR, NOON + 2 * HOUR]
-    assert [each.blackout for each in ahead] == [False, True, False]
-
-
-def test_the_runs_to_come_may_have_no_end_or_be_none() -> None:
-    endless = occasions(standing(HOURLY), NOON, following)
-
-    assert len(list(islice(endless, 50))) == 50
-    assert list(occasions(standing(At(moment=NOON)), NOON, following)) == []
-    assert list(occasions(standing(OnEvent(event="e")), NOON, following)) == []
