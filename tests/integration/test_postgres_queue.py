@@ -175,7 +175,7 @@ async def test_of_many_that_want_the_same_only_the_first_is_looked_at(
 
     scans = [line for line in plan if " on waiting_execution" in line]
     seen = [float(rows) * int(loops) for line in scans for rows, loops in SEEN.findall(line)]
-    assert len(seen) == len(scans) == 3, plan
+    assert len(seen) == len(scans) == 4, plan
     assert max(seen) < 20, plan
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -55,8 +56,11 @@ class Lobby:
                 await self._try()
 
     async def _try(self) -> None:
-        await self._queue.admit()
-        if self._waiting:
-            for execution in await self._queue.admitted(list(self._waiting)):
-                if (over := self._waiting.get(execution)) is not None:
-                    over.set()
+        self._open(await self._queue.admit())
+        if closed := [each for each, over in self._waiting.items() if not over.is_set()]:
+            self._open(await self._queue.admitted(closed))
+
+    def _open(self, executions: Iterable[ExecutionId]) -> None:
+        for execution in executions:
+            if (over := self._waiting.get(execution)) is not None:
+                over.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -38,7 +39,14 @@ HEADS: Final = """
     )
     SELECT
         head.lane, first.requested_by, first.priority, first.claims, first.execution_id,
-        first.since, lane_turn.at AS turn_at
+        first.since, lane_turn.at AS turn_at,
+        (
+            SELECT execution_id
+            FROM waiting_execution
+            WHERE lane = head.lane AND execution_id > first.execution_id
+            ORDER BY execution_id
+            LIMIT 1
+        ) IS NOT NULL AS more
     FROM head
     CROSS JOIN LATERAL (
         SELECT *
@@ -77,7 +85,8 @@ REQUESTERS: Final = """
     SELECT
         wanted.name,
         (SELECT count(*) FROM admission WHERE requested_by = wanted.name)::integer AS running,
-        (SELECT max(at) FROM lane_turn WHERE requested_by = wanted.name) AS turn_at
+        (SELECT max(at) FROM lane_turn WHERE requested_by = wanted.name) AS turn_at,
+        statement_timestamp() AS now
     FROM unnest($1::text[]) AS wanted (name)
 """
 
@@ -100,8 +109,9 @@ async def lanes_to_admit(lent: Connection, *, detached: bool, most: int) -> Mapp
     Those that claim something for themselves alone can only be let in one by one.
     """
     found = await _heads(lent, detached=detached)
-    wide = [key for key, lane in found.items() if not _is_narrow(lane)]
-    return {**found, **await _filled(lent, {key: found[key] for key in wide}, most=most)}
+    wide = {key: lane for key, lane in found.items() if lane.more and not _is_narrow(lane)}
+    narrow = {key: replace(lane, more=False) for key, lane in found.items() if key not in wide}
+    return {**narrow, **await _filled(lent, wide, most=most)}
 
 
 async def all_lanes(lent: Connection, *, most: int) -> Mapping[UUID, Lane]:
@@ -109,15 +119,18 @@ async def all_lanes(lent: Connection, *, most: int) -> Mapping[UUID, Lane]:
     return await _filled(lent, await _heads(lent, detached=True), most=most)
 
 
-async def standing(lent: Connection, lanes: Iterable[Lane]) -> Standing:
-    """Return what ``lanes`` are ranked by, and what is held of that which they claim."""
+async def standing(lent: Connection, lanes: Iterable[Lane]) -> tuple[Standing, datetime]:
+    """Return what ``lanes`` are ranked by, what is held of that which they claim, and the time.
+
+    There must be a lane.
+    """
     requesters, things = set[str](), set[tuple[str, str]]()
     for lane in lanes:
         requesters.add(lane.requested_by)
         things.update((claim.system, claim.name) for claim in lane.claims)
     ranks = await lent.fetch(REQUESTERS, list(requesters))
     systems, names = zip(*things, strict=True) if things else ((), ())
-    return Standing(
+    found = Standing(
         held=[
             Claim(
                 system=row["system"],
@@ -130,6 +143,7 @@ async def standing(lent: Connection, lanes: Iterable[Lane]) -> Standing:
         running={row["name"]: row["running"] for row in ranks},
         turns={row["name"]: row["turn_at"] for row in ranks if row["turn_at"] is not None},
     )
+    return found, ranks[0]["now"]
 
 
 def _is_narrow(lane: Lane) -> bool:
@@ -144,6 +158,7 @@ async def _heads(lent: Connection, *, detached: bool) -> Mapping[UUID, Lane]:
             claims=decode_claims(row["claims"]),
             applicants=[Applicant(id=ExecutionId(row["execution_id"]), since=row["since"])],
             turn_at=row["turn_at"],
+            more=row["more"],
         )
         for row in await lent.fetch(HEADS, detached)
     }

@@ -42,41 +42,55 @@ TURNS_KEPT: Final = timedelta(days=1)
 _KEY: Final = hashlib.sha256(f"{SCHEMA} admission".encode()).digest()[:8]
 LOCK: Final = int.from_bytes(_KEY, "big", signed=True)
 TAKE_TURN: Final = "SELECT pg_advisory_xact_lock($1)"
-NOW: Final = "SELECT statement_timestamp()"
 IS_ANYBODY_WAITING: Final = "SELECT EXISTS (SELECT FROM waiting_execution)"
 
-# In the order of their identities, as whoever appends to several logs locks them: nobody waits for
-# each other. One that has ended while we chose is left out; whoever ended it takes it out.
-ADMIT: Final = """
-    WITH locked AS MATERIALIZED (
-        SELECT id FROM execution WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
-    )
-    UPDATE execution
-    SET admitted_at = $2
-    FROM locked
-    WHERE execution.id = locked.id AND execution.status = 'pending'
-    RETURNING execution.id, execution.priority, execution.requires, execution.detached
-"""
+# Executions are locked in the order of their identities, as whoever appends to several logs locks
+# them, and only then taken out of the queue: nobody waits for each other. One that has ended while
+# we chose was taken out by whoever ended it, and nothing is done with it here.
 LET_IN: Final = """
-    WITH gone AS (
+    WITH turn AS (
+        SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS turn (id, at)
+    ),
+    locked AS MATERIALIZED (
+        SELECT id FROM execution WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
+    ),
+    gone AS (
         DELETE FROM waiting_execution
-        USING unnest($1::uuid[], $2::timestamptz[]) AS turn (id, at)
-        WHERE execution_id = turn.id
+        USING locked JOIN turn USING (id)
+        WHERE execution_id = locked.id
         RETURNING execution_id, lane, requested_by, turn.at
     ),
-    let_in AS (
+    admitted AS (
+        UPDATE execution
+        SET admitted_at = gone.at
+        FROM gone
+        WHERE execution.id = gone.execution_id
+        RETURNING execution.id, execution.priority, execution.requires, execution.detached
+    ),
+    holder AS (
         INSERT INTO admission (execution_id, requested_by, at)
         SELECT execution_id, requested_by, at FROM gone
+    ),
+    held AS (
+        INSERT INTO claim (execution_id, system, kind, name, slots)
+        SELECT claimed.*
+        FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::integer[])
+            AS claimed (execution_id, system, kind, name, slots)
+        JOIN gone USING (execution_id)
+    ),
+    turned AS (
+        INSERT INTO lane_turn (lane, requested_by, at)
+        SELECT lane, requested_by, max(at) FROM gone GROUP BY lane, requested_by
+        ON CONFLICT (lane) DO UPDATE SET at = excluded.at
+    ),
+    forgotten AS (
+        DELETE FROM lane_turn
+        WHERE requested_by IN (SELECT requested_by FROM gone)
+            AND at < $8
+            AND lane NOT IN (SELECT lane FROM gone)
     )
-    INSERT INTO lane_turn (lane, requested_by, at)
-    SELECT lane, requested_by, max(at) FROM gone GROUP BY lane, requested_by
-    ON CONFLICT (lane) DO UPDATE SET at = excluded.at
+    SELECT id, priority, requires, detached FROM admitted
 """
-CLAIM: Final = """
-    INSERT INTO claim (execution_id, system, kind, name, slots)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[])
-"""
-FORGET_TURNS: Final = "DELETE FROM lane_turn WHERE requested_by = ANY ($1) AND at < $2"
 
 STILL_WAITING: Final = "SELECT execution_id FROM waiting_execution WHERE execution_id = ANY ($1)"
 READY: Final = """
@@ -152,14 +166,14 @@ class PostgresQueue:
         await lent.execute(TAKE_TURN, LOCK)
         detached = self._enqueue is not None
         lanes = (await lanes_to_admit(lent, detached=detached, most=AT_A_TIME)).values()
-        now: datetime = await lent.fetchval(NOW)
-        chosen = choose(list(lanes), await standing(lent, lanes), now=now)
+        if not lanes:
+            return (), False
+        held, now = await standing(lent, lanes)
+        chosen = choose(list(lanes), held, now=now)
         if not chosen:
             return (), False
-        turns = {turn.applicant.id: turn for turn in chosen}
-        rows = {row["id"]: row for row in await lent.fetch(ADMIT, list(turns), now)}
-        admitted = [each for each in turns if each in rows]
-        await _let_in(lent, [turns[each] for each in admitted], now)
+        rows = {row["id"]: row for row in await _let_in(lent, chosen, now)}
+        admitted = [turn.applicant.id for turn in chosen if turn.applicant.id in rows]
         ready = [_job(rows[each]) for each in admitted if rows[each]["detached"]]
         if self._enqueue is not None and ready:
             await self._enqueue(lent, ready)
@@ -195,27 +209,30 @@ def _explained(waiting: Waiting, offers: Sequence[frozenset[str]]) -> Waiting:
     return replace(waiting, lacks=lacking(waiting.requires, offers))
 
 
-async def _let_in(lent: Connection, turns: Sequence[Turn], now: datetime) -> None:
-    executions = [turn.applicant.id for turn in turns]
-    await lent.execute(LET_IN, executions, [turn.at for turn in turns])
+async def _let_in(
+    lent: Connection, turns: Sequence[Turn], now: datetime
+) -> Sequence[asyncpg.Record]:
     claimed = [(turn.applicant.id, claim) for turn in turns for claim in turn.lane.claims]
-    await lent.execute(
-        CLAIM,
+    return await lent.fetch(
+        LET_IN,
+        [turn.applicant.id for turn in turns],
+        [turn.at for turn in turns],
         [execution for execution, _ in claimed],
         [claim.system for _, claim in claimed],
         [claim.kind for _, claim in claimed],
         [claim.name for _, claim in claimed],
         [claim.slots for _, claim in claimed],
+        now - TURNS_KEPT,
     )
-    requesters = {turn.lane.requested_by for turn in turns}
-    await lent.execute(FORGET_TURNS, list(requesters), now - TURNS_KEPT)
 
 
 async def _places(lent: Connection, *, limit: int) -> Sequence[Place]:
     lanes = (await all_lanes(lent, most=limit)).values()
+    if not lanes:
+        return ()
     register = Register(await _holdings(lent, lanes))
-    now: datetime = await lent.fetchval(NOW)
-    return [*islice(places(lanes, await standing(lent, lanes), register, now=now), limit)]
+    held, now = await standing(lent, lanes)
+    return [*islice(places(lanes, held, register, now=now), limit)]
 
 
 async def _holdings(lent: Connection, lanes: Collection[Lane]) -> Sequence[Holding]:
