@@ -167,9 +167,10 @@ class Feed:
     def _joined(self, execution: ExecutionId, after: int) -> Iterator[_Channel]:
         channel = self._channels.setdefault(execution, _Channel(end=after))
         channel.followers += 1
-        for task in {self._look_on, self._listen} - self._at_work:
-            self._at_work.add(task)
-            self._group.start_soon(task)
+        for task in (self._look_on, self._listen):
+            if task not in self._at_work:
+                self._at_work.add(task)
+                self._group.start_soon(task)
         try:
             yield channel
         finally:
