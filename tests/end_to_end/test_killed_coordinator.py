@@ -28,7 +28,7 @@ from test_coordination.domain.events import (
 from test_coordination.domain.execution import Status
 from test_coordination.domain.verdicts import Verdict
 
-KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "24"))
+KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "16"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
 # Faults that must have been in force at a kill, for the whole ordeal to mean anything.
 BITING_MIN = KILLS // 5

@@ -22,11 +22,11 @@ from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId
 from test_coordination.domain.verdicts import Verdict
 
-KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "6"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
 WORKERS = 3
 # What there is to do while workers die, and no more than is done soon after the last one did.
-LEFT_AT_A_TIME = 12
+LEFT_AT_A_TIME = 9
 PATIENCE_S = 120.0
 # A machine that is busy with other tests needs more than the five seconds of a quiet one.
 TAKEOVER_S_MAX = 15.0

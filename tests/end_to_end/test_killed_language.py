@@ -34,7 +34,7 @@ from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId
 from test_coordination.domain.verdicts import Verdict
 
-MOMENTS = int(os.environ.get("TCOORD_TEST_KILLS", "12"))
+MOMENTS = int(os.environ.get("TCOORD_TEST_KILLS", "10"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
 # Endings that must have come while a fault was in force, for the whole ordeal to mean anything.
 BITING_MIN = MOMENTS // 5
