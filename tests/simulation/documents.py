@@ -51,6 +51,8 @@ class _Author:
     aside: list[str] = field(default_factory=list)
     """Steps in the background."""
     count: int = 0
+    secret: bool = False
+    """Whether some step is given a secret."""
 
     def scenario(self) -> Keys:
         some = self.often
@@ -64,6 +66,8 @@ class _Author:
             },
             "timeout": self.one("20s", "40s"),
         }
+        if self.secret:
+            told["parameters"] = {"token": {"type": "secret", "default": "env:TOKEN"}}
         if some(0.3):
             told["steady_state"] = [{"id": "well", "expect": GOOD, "within": "3s"}]
         if some(0.15):
@@ -135,6 +139,9 @@ class _Author:
             told["with"] = {"delay": "1s"}
             if self.often(0.2):
                 told["ramp"] = {"over": "2s", "stages": 2}
+        if self.often(0.15):
+            self.secret = True
+            told.setdefault("with", {})["token"] = "${{ parameters.token }}"
         if self.often(0.25):
             told["background"] = True
             self.aside.append(name)

@@ -35,7 +35,8 @@ STORIES = 400
 """How many scenarios there are, those among them."""
 
 EXPRESSIONS = CelExpressions()
-SECRETS = KeptSecrets({}, directory=Path("/nowhere"))
+SECRET = "open-sesame-4711"
+SECRETS = KeptSecrets({"TOKEN": SECRET}, directory=Path("/nowhere"))
 _MARK = Mark("system.yaml", 1, 1)
 
 

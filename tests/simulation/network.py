@@ -19,6 +19,9 @@ WORLD = Context()
 Found = TypeVar("Found")
 _Deed: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 
+_PATIENCES_S = (0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 10.0)
+"""How long it takes at most to find out that there is no answer, one as often as the other."""
+
 _IN_TIME = 0.7
 """How many answers come in the same moment: this costs less, and is as good as any other."""
 
@@ -139,7 +142,8 @@ class Line:
     def _fail(self, answer: asyncio.Future[Any]) -> None:
         """Let whoever asked find out that there is no answer: at once, or after a while."""
         random = self.server.chance.random
-        delay_s = 0.001 + (0.0 if random() < 0.5 else 2 * random())
+        patience_s = self.server.chance.choice(_PATIENCES_S)
+        delay_s = 0.001 + patience_s * random()
         error = StoreUnavailableError(store=self.server.name, doing="being asked")
         self.server.loop.call_later(delay_s, refuse, error, answer, context=WORLD)
 

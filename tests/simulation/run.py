@@ -93,13 +93,18 @@ def main(arguments: Iterable[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of many seeds")
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--traces", action="store_true", help="name each story")
     parser.add_argument("--stop", action="store_true", help="stop after the first that fails")
     given = parser.parse_args(list(arguments))
     if given.seed is not None:
         return replay(given.seed)
+    seeds = range(given.first, given.first + given.seeds)
+    if given.traces:
+        print(*(f"{seed} {tell(seed).trace}" for seed in seeds), sep="\n")
+        return 0
     gc.freeze()
     begun, tally = time.monotonic(), Tally()
-    for part in many(range(given.first, given.first + given.seeds), given.processes):
+    for part in many(seeds, given.processes):
         tally.merge(part)
         if tally.failed and given.stop:
             break

@@ -26,7 +26,7 @@ from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.ports import NotFoundError
 from test_coordination.application.serving import Load
 from test_coordination.application.timetable import Firing, FiringState, StoredSchedule
-from test_coordination.application.wishes import Wish
+from test_coordination.application.wishes import Desire, Wish
 from test_coordination.domain.schedule import Every, OnEvent, Overlap, Rules, Schedule, Trigger
 from test_coordination.domain.values import ExecutionId
 
@@ -93,6 +93,7 @@ class Story:
         )
         self.truth.laws += [partial(clash, self.truth), partial(excess, self.truth)]
         self.backend.wishes.made = self._wished
+        self.backend.quick_wishes.made = self._noted
         self._plans: dict[str, Trigger] = {}
         self.fleet: list[SimulatedWorker] = []
         self.machines = ["m1", "m2"][: self.chance.randint(1, 2)]
@@ -191,6 +192,7 @@ class Story:
 
     def _wished(self, wish: Wish, meant: frozenset[ExecutionId]) -> None:
         """See that a wish is heeded soon, if nothing is in the way."""
+        self._noted(wish, meant)
         wished = Wished.now(wish, sorted(meant), self.truth)
         self.truth.tell("wish", f"{wish.desire} {', '.join(map(short, wished.holders))}")
 
@@ -199,6 +201,10 @@ class Story:
                 self.truth.violated(wrong)
 
         self.at(self.loop.now_s + HEARD_WITHIN_S, look)
+
+    def _noted(self, wish: Wish, meant: frozenset[ExecutionId]) -> None:
+        if wish.desire is Desire.RESUME:
+            self.truth.resumed.update(dict.fromkeys(meant, self.loop.now_s))
 
     def _scenario(self) -> StoredScenario:
         while not (found := _SHOP.stored(self.chance.randrange(STORIES))):

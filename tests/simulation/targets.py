@@ -40,6 +40,7 @@ class Witness(Protocol):
     def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None: ...
     def reverted(self, receipt: Receipt, by: Process) -> None: ...
     def acted(self, name: str, by: Process) -> None: ...
+    def misread(self, receipt: Receipt, by: Process) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,25 +73,32 @@ class System:
     """When, in seconds of the loop, it is ill by itself: from, and to."""
     stubborn: dict[str, float] = field(default_factory=dict)
     """Until when no fault can be taken from a service, however often that is tried."""
-    receipts: int = 0
+    receipts: list[Receipt] = field(default_factory=list)
 
-    def armed(self, service: str) -> Receipt:
-        self.receipts += 1
-        return Receipt(f"{service}#{self.receipts}")
+    def armed(self, service: str, token: str = "") -> Receipt:
+        """Return a receipt, which holds ``token`` if there is one."""
+        self.receipts.append(Receipt(f"{service}#{len(self.receipts)}{token and '!'}{token}"))
+        return self.receipts[-1]
 
     def inject(self, receipt: Receipt, by: Process, *, tardy: bool) -> Facts:
-        self.in_force[receipt] = receipt.partition("#")[0]
-        self.witness.injected(receipt, by, tardy=tardy)
+        self._check(receipt, by)
+        self.in_force[named(receipt)] = receipt.partition("#")[0]
+        self.witness.injected(named(receipt), by, tardy=tardy)
         return {"off": receipt}
 
     def revert(self, receipt: Receipt, by: Process) -> Facts:
+        self._check(receipt, by)
         service = receipt.partition("#")[0]
         if self.stubborn.get(service, 0.0) > self.loop.time():
             cause = "it would not go"
             raise FaultFailedError(fault="switch", service=service, doing="reverting", cause=cause)
-        self.in_force.pop(receipt, None)
-        self.witness.reverted(receipt, by)
+        self.in_force.pop(named(receipt), None)
+        self.witness.reverted(named(receipt), by)
         return {"on": receipt}
+
+    def _check(self, receipt: Receipt, by: Process) -> None:
+        if receipt not in self.receipts:
+            self.witness.misread(receipt, by)
 
     def act(self, name: str, by: Process, *, fails: bool) -> Facts:
         self.witness.acted(name, by)
@@ -110,6 +118,11 @@ class System:
         hurt = any(service == "shop" for service in self.in_force.values()) and dial == "p"
         value = 0.0 if ill or hurt else 1.0
         return {"ok": value == 1.0, "value": value}
+
+
+def named(receipt: Receipt) -> Receipt:
+    """Return what of a receipt is no secret, and tells it from others."""
+    return Receipt(receipt.partition("!")[0])
 
 
 @dataclass(slots=True)
@@ -211,13 +224,13 @@ class Switch(Told):
     async def arm(
         self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]
     ) -> Receipt:
-        del topology, parameters
-        deed = partial(self._reach.system.armed, service)
+        del topology
+        deed = partial(self._reach.system.armed, service, str(parameters.get("token", "")))
         return await self._reach.do(deed, self._error(service, "arming"))
 
     async def inject(self, receipt: Receipt) -> Facts:
         reach, system = self._reach, self._reach.system
-        system.witness.injecting(receipt, reach.process)
+        system.witness.injecting(named(receipt), reach.process)
         tardy = system.chance.random() < system.trouble.tardy
         landing_s = 1.0 + 8.0 * system.chance.random() if tardy else None
         deed = partial(system.inject, receipt, reach.process, tardy=tardy)
@@ -320,4 +333,7 @@ class _Nobody:
         """See nothing."""
 
     def acted(self, name: str, by: Process) -> None:
+        """See nothing."""
+
+    def misread(self, receipt: Receipt, by: Process) -> None:
         """See nothing."""

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from simulation.library import SECRET
 from simulation.loop import Process, SimulatedLoop
+from simulation.targets import named
 from test_coordination.application.fleet import NOBODY
 from test_coordination.application.ports import ExecutionRecord
 from test_coordination.domain.errors import CoordinationError
@@ -29,9 +31,6 @@ from test_coordination.domain.verdicts import Verdict
 
 EXCUSED_S: Final = 10.0
 """How long after a trouble of its own a worker may still be taken for dead."""
-
-PAUSED_S: Final = 6.0
-"""How long after a pause was recorded its worker may not have heard so, however slow all is."""
 
 Ambush: TypeAlias = Callable[[Process | None], None]
 """Something that is done as soon as something else happens, to the process that did it."""
@@ -89,7 +88,9 @@ class Truth:
     tardy: set[Receipt] = field(default_factory=set)
     """Those whose injection took so long that the lease may have ended meanwhile."""
     paused: dict[ExecutionId, float] = field(default_factory=dict)
-    """Since when executions are paused."""
+    """Since when executions are paused, as their workers know when that is written."""
+    resumed: dict[ExecutionId, float] = field(default_factory=dict)
+    """When somebody wished last that they go on, which may be known before it is written."""
     done: Counter[str] = field(default_factory=Counter)
     """How often each action has taken effect."""
     ambushes: dict[str, list[Ambush]] = field(default_factory=dict)
@@ -166,7 +167,10 @@ class Truth:
                 f"{told.writers.get(epoch)}; it is {told.epoch} by now"
             )
         for entry in entries:
-            self.tell("event", f"{short(leading_to.id)} {entry.position} {entry.event}")
+            said = str(entry.event)
+            self.tell("event", f"{short(leading_to.id)} {entry.position} {said}")
+            if SECRET in said:
+                self.violated(f"the log of {short(leading_to.id)} tells a secret")
             try:
                 told.state = told.state.apply(entry)
             except CoordinationError as error:
@@ -186,8 +190,8 @@ class Truth:
             case ExecutionStarted():
                 told.begun = told.state.abort is None
                 self._obeyed()
-            case FaultArmed(step=step, receipt=receipt):
-                told.receipts[step] = receipt
+            case FaultArmed(step=step, receipt=sealed):
+                told.receipts[step] = receipt = named(sealed)
                 self.owners[receipt] = told.state.id
                 self._obeyed()
                 self.happened("armed", caller)
@@ -263,7 +267,7 @@ class Truth:
             self.violated(f"{receipt} is to be injected, and no log says that it is armed")
         elif told.holder != self.workers.get(by.number):
             self.violated(f"{receipt} is to be injected by {by}, who lost {short(told.state.id)}")
-        elif (pause := self.paused.get(told.state.id)) and pause + PAUSED_S < self.loop.now_s:
+        elif self.paused.get(told.state.id, 0.0) > self.resumed.get(told.state.id, 0.0):
             self.violated(f"{receipt} is to be injected while {short(told.state.id)} is paused")
 
         self.happened("injecting", by)
@@ -275,12 +279,15 @@ class Truth:
         assert told is not None, "that was seen when it was begun"
         if tardy:
             self.tardy.add(receipt)
-        elif receipt in (fault.receipt for fault in told.state.outstanding):
+        elif receipt in (named(fault.receipt) for fault in told.state.outstanding):
             if told.holder != self.workers.get(by.number):
                 self.violated(f"{receipt} was injected by {by}, who lost {short(told.state.id)}")
         else:
             self.violated(f"{receipt} was injected after its log said that it is undone")
         self.happened("injected", by)
+
+    def misread(self, receipt: Receipt, by: Process) -> None:
+        self.violated(f"{by} uses the receipt {receipt!r}, which was never given")
 
     def _owner(self, receipt: Receipt) -> Told | None:
         return self.executions[self.owners[receipt]] if receipt in self.owners else None
