@@ -67,15 +67,24 @@ class Order:
 class Executions:
     """The executions of one worker, and a look at all others."""
 
-    def __init__(self, world: World, group: TaskGroup, lease: Lease) -> None:
+    def __init__(
+        self,
+        world: World,
+        group: TaskGroup,
+        lease: Lease,
+        *,
+        settling: Collection[ExecutionId] = (),
+    ) -> None:
         """Run executions in ``group``, whose owner must outlive them, under the ``lease``.
 
+        Those in ``settling`` this worker clears away after another; none is taken meanwhile.
         Nothing that waits in the queue begins before the ``lobby`` is run.
         """
         self.lobby = Lobby(world.queue)
         self._world = world
         self._group = group
         self._lease = lease
+        self._settling = settling
         self._me = lease.me
         self._scenarios = Scenarios(world=world)
         self._feed = Feed(world.stores, group)
@@ -279,7 +288,7 @@ class Executions:
         record = await self._world.stores.log.get(execution)
         if record.status is Status.FINISHED:
             return None
-        if execution in self._busy:
+        if execution in self._busy or (record.worker == self._me and execution in self._settling):
             raise HeldElsewhereError(execution=execution, worker=self._me)
         self._busy.add(execution)
         try:

@@ -71,7 +71,8 @@ async def coordinating(world: World) -> AsyncGenerator[Coordinator]:
 
 @asynccontextmanager
 async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerator[Coordinator]:
-    executions = Executions(world, group, lease)
+    settling: dict[ExecutionId, anyio.Event] = {}
+    executions = Executions(world, group, lease, settling=settling)
     sweeper = Sweeper(
         stores=world.stores,
         workers=world.workers,
@@ -80,6 +81,7 @@ async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerat
         secrets=world.secrets,
         lease=lease,
         busy=executions.busy,
+        settling=settling,
     )
     swept = await _first_sweep(sweeper)
     group.start_soon(_keep_sweeping, sweeper, group)

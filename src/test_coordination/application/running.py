@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import anyio
 
@@ -32,7 +33,14 @@ from test_coordination.domain.events import (
     Noted,
     StepEnded,
 )
-from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
+from test_coordination.domain.execution import (
+    Execution,
+    FaultStatus,
+    IllegalTransitionError,
+    Status,
+)
+
+_TRIED: Final = FaultStatus.REVERT_FAILED
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -142,16 +150,21 @@ class Run:
             await lobby.let_in(self.record.id)
             group.cancel_scope.cancel()
 
-    async def _carry_on(self, why: str) -> None:
-        """Undo what the worker before left in force, and settle which of its steps go on."""
-        plan, hands = self.record.plan, self.hands
-        await recall(hands)
-        cleaning = Cleaning(
+    @property
+    def _cleaning(self) -> Cleaning:
+        hands = self.hands
+        return Cleaning(
             faults=hands.catalogue.faults,
             recorder=self.recorder,
             vault=hands.vault,
             hold=hands.hold,
         )
+
+    async def _carry_on(self, why: str) -> None:
+        """Undo what the worker before left in force, and settle which of its steps go on."""
+        plan, hands = self.record.plan, self.hands
+        await recall(hands)
+        cleaning = self._cleaning
         if self.state.handovers >= HANDOVERS_MAX:
             await cleaning.end(self.record, by=self.record.worker, why=why)
             return
@@ -177,6 +190,9 @@ class Run:
         with anyio.CancelScope(shield=True), suppress(*LOST):
             if self.state.status is Status.RUNNING:
                 await self.recorder.record(ExecutionReleased(reason=self.leaving))
+                # Told to end before it could, it has not undone what the worker before left.
+                if any(fault.status is not _TRIED for fault in self.state.outstanding):
+                    await self._cleaning.undo_left()
             record = self.record
             workers = self.world.workers
             await workers.claim(record.id, by=NOBODY, epoch=record.epoch, from_living=True)

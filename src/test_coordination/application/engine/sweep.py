@@ -60,7 +60,8 @@ class Abandoned:
 class Sweeper:
     """Undoes what dead workers left; any number of them may sweep at once.
 
-    ``lease`` is that of this worker, and ``busy`` are the executions that it is at, now.
+    ``lease`` is that of this worker, and ``busy`` are the executions that it is at, now. Those
+    that are being settled are kept in ``settling``: nobody of this worker must take one meanwhile.
     """
 
     stores: Stores
@@ -70,7 +71,7 @@ class Sweeper:
     secrets: Secrets
     lease: Lease
     busy: Collection[ExecutionId] = frozenset()
-    _settling: dict[ExecutionId, anyio.Event] = field(default_factory=dict)
+    settling: dict[ExecutionId, anyio.Event] = field(default_factory=dict)
 
     @property
     def me(self) -> WorkerId:
@@ -89,7 +90,7 @@ class Sweeper:
                 found by the next sweep.
         """
         if again:
-            for settled in tuple(self._settling.values()):
+            for settled in tuple(self.settling.values()):
                 await settled.wait()
         return await self.settle(await self.find(again=again))
 
@@ -111,7 +112,7 @@ class Sweeper:
             for record in await self.stores.log.unsettled()
         ]
         found = [Abandoned(record=record, gone=why) for record, why in judged if why is not None]
-        self._settling.update({each.record.id: anyio.Event() for each in found})
+        self.settling.update({each.record.id: anyio.Event() for each in found})
         return found
 
     async def settle(self, found: Sequence[Abandoned]) -> Sequence[Swept]:
@@ -133,7 +134,7 @@ class Sweeper:
             await in_turns((partial(take, each) for each in found), turn=EXECUTION_TURN)
         finally:
             for each in found:
-                self._settling.pop(each.record.id).set()
+                self.settling.pop(each.record.id).set()
         return swept
 
     async def _gone(self, *, own: bool) -> Mapping[WorkerId, Gone]:
@@ -145,7 +146,7 @@ class Sweeper:
     def _judged(self, holder: Holder, *, own: bool) -> Gone | None:
         if holder.id == self.me:
             # One more than there really is only delays this until it is over.
-            left = own and holder.running > len(self.busy) + len(self._settling)
+            left = own and holder.running > len(self.busy) + len(self.settling)
             return Gone(why="its worker is not at it any more") if left else None
         return absence(holder.worker, silent=holder.silent, machine=self.machine, lease=self.lease)
 
@@ -154,9 +155,9 @@ class Sweeper:
     ) -> Gone | None:
         """Return why nobody can be at an execution any more; None if somebody may be."""
         ended = record.status is Status.FINISHED
-        if record.worker == NOBODY or record.id in self.busy or record.id in self._settling:
+        if record.id in self.busy or record.id in self.settling:
             return None
-        if ended and again:
+        if again and record.outstanding and (ended or record.worker == NOBODY):
             return Gone(why="what was left is tried again", certainly=True)
         return None if ended and record.worker == self.me else gone.get(record.worker)
 
