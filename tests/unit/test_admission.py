@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from support.queue_model import START, Model, Wish
 from test_coordination.domain.admission import (
+    PRIORITY_MAX,
     choose,
     claimed,
 )
@@ -72,6 +73,16 @@ def test_who_has_fewer_running_comes_first_whoever_had_the_last_turn() -> None:
     model.comes(Wish(by="bob", claims=POOL))
 
     assert [visit.wish.by for visit in model.admit()] == ["bob"]
+
+
+def test_no_priority_is_so_high_that_waiting_could_not_make_up_for_it() -> None:
+    model = Model()
+    model.comes(Wish(by="ann", claims=SHOP, priority=PRIORITY_MAX))
+    model.comes(Wish(by="bob", claims=SHOP, priority=10**12))
+    model.comes(Wish(by="cat", claims=SHOP, priority=-(10**12)))
+    model.comes(Wish(by="dan", claims=SHOP, priority=-PRIORITY_MAX))
+
+    assert [place.turn.lane.requested_by for place in model.line()] == ["ann", "bob", "cat", "dan"]
 
 
 def test_a_clock_that_was_set_back_makes_nobody_less_urgent() -> None:

@@ -92,15 +92,16 @@ async def test_entries_run_one_after_the_other_in_the_order_of_the_file() -> Non
 
 
 @virtual
-async def test_every_entry_draws_from_the_seed_that_is_given() -> None:
+async def test_every_entry_draws_from_the_seed_and_waits_with_the_priority_that_are_given() -> None:
     lab = Lab()
     text = "suite: nightly\nversion: 1\nscenarios: [{scenario: plain}, {scenario: plain}]\n"
     async with lab.coordinator() as coordinator:
         identity = await coordinator.create_suite(text, library=LIBRARY)
-        run = await coordinator.execute_suite(identity, seed=7)
+        run = await coordinator.execute_suite(identity, seed=7, priority=3)
         await coordinator.suite_result(run)
 
-    assert [each.plan.seed for each in await lab.log.recent(limit=9)] == [7, 7]
+    records = await lab.log.recent(limit=9)
+    assert [(each.plan.seed, each.priority) for each in records] == [(7, 3), (7, 3)]
 
 
 @virtual

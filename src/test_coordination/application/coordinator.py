@@ -240,10 +240,12 @@ class Coordinator(Agenda, Steering):
         *,
         requested_by: str = "",
         seed: int | None = None,
+        priority: int = 0,
     ) -> SuiteRunId:
         """Begin a run of a suite, once everything in it has been planned, and return its name.
 
-        What is left to chance in an entry is drawn from ``seed``, or from one of its own.
+        What is left to chance in an entry is drawn from ``seed``, or from one of its own. Entries
+        of a higher ``priority`` are let in before others.
 
         Raises:
             NotFoundError: nothing is stored under ``suite``.
@@ -253,7 +255,7 @@ class Coordinator(Agenda, Steering):
         """
         stored = await self._world.scenarios.get(suite)
         return await self._suites.start(
-            stored, parameters or {}, requested_by=requested_by, seed=seed
+            stored, parameters or {}, requested_by=requested_by, seed=seed, priority=priority
         )
 
     def follow_suite(self, run: SuiteRunId) -> AsyncIterator[EntryResult]:

@@ -81,6 +81,7 @@ class _Run:
     plan: PlannedSuite
     requested_by: str
     seed: int | None
+    priority: int
     entries: dict[str, EntryResult]
     told: list[EntryResult] = field(default_factory=list)
     stopped: str = ""
@@ -136,10 +137,12 @@ class SuiteRuns:
         *,
         requested_by: str,
         seed: int | None = None,
+        priority: int = 0,
     ) -> SuiteRunId:
         """Begin a run of a suite and return its name; nothing of it has run by then.
 
-        What is left to chance in an entry is drawn from ``seed``, or from one of its own.
+        What is left to chance in an entry is drawn from ``seed``, or from one of its own. Each
+        entry waits in the queue with the ``priority``.
 
         Raises:
             DefinitionKindError: what is stored is no suite; nothing is begun.
@@ -154,6 +157,7 @@ class SuiteRuns:
             plan=plan,
             requested_by=requested_by,
             seed=seed,
+            priority=priority,
             entries={
                 entry.id: EntryResult(
                     id=entry.id,
@@ -269,7 +273,9 @@ class SuiteRuns:
         stored = entry.scenario.stored
         assert stored is not None, "what a stored suite runs is stored"
         try:
-            order = Order(requested_by=run.requested_by, seed=run.seed, suite=run.id)
+            order = Order(
+                requested_by=run.requested_by, seed=run.seed, suite=run.id, priority=run.priority
+            )
             execution = await self._executions.start(stored, entry.parameters, order=order)
             state = replace(state, execution=execution)
             run.tell(state)

@@ -16,7 +16,7 @@ AGING: Final = timedelta(seconds=30)
 """For so long that a lane waits, its priority grows by one."""
 
 PRIORITY_MAX: Final = 100
-"""Priorities go from minus this to this; the larger one goes first."""
+"""Priorities go from minus this to this; what lies beyond counts as the nearest."""
 
 _INSTANT: Final = timedelta(microseconds=1)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -247,7 +247,9 @@ class Ranking:
             self._turns[requester] = self._at
             self._at += _INSTANT
             if following < len(lane.applicants):
-                heappush(own, (-lane.priority, lane.applicants[following].id, following, lane))
+                heappush(
+                    own, (-bounded(lane.priority), lane.applicants[following].id, following, lane)
+                )
         if own:
             heappush(self._requesters, self._order(requester))
 
@@ -258,7 +260,12 @@ class Ranking:
 
 
 def _aged(priority: int, waited: timedelta) -> int:
-    return priority + max(0, waited // AGING)
+    return bounded(priority) + max(0, waited // AGING)
+
+
+def bounded(priority: int) -> int:
+    """Return the priority that ``priority`` counts as."""
+    return max(-PRIORITY_MAX, min(priority, PRIORITY_MAX))
 
 
 class Register:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from test_coordination.domain.admission import PRIORITY_MAX
 from test_coordination.domain.schedule import (
     AfterExecution,
     At,
@@ -175,7 +176,12 @@ def _rule_options() -> tuple[Callable[..., Any], ...]:
             help="Begin nothing between two times; may be repeated.",
         ),
         click.option("--max-runs", type=click.IntRange(min=1), help="Be over after so many runs."),
-        click.option("--priority", type=int, default=0, help="Higher ones are let in first."),
+        click.option(
+            "--priority",
+            type=click.IntRange(-PRIORITY_MAX, PRIORITY_MAX),
+            default=0,
+            help="Higher ones are let in first.",
+        ),
         click.option(
             "--label",
             "labels",

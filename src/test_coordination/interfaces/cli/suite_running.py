@@ -35,7 +35,11 @@ async def run_suite(coordinator: Coordinator, order: Order) -> tuple[Sequence[Ex
         else await coordinator.create_suite(order.text, file=order.file, library=order.library)
     )
     run = await coordinator.execute_suite(
-        suite, order.parameters, requested_by=getpass.getuser(), seed=order.seed
+        suite,
+        order.parameters,
+        requested_by=getpass.getuser(),
+        seed=order.seed,
+        priority=order.priority,
     )
 
     async def followed() -> SuiteResult:

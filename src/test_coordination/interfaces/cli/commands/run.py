@@ -15,6 +15,7 @@ from test_coordination.application.engine.sweep import Swept
 from test_coordination.application.fleet import taking
 from test_coordination.application.routing import lacking
 from test_coordination.application.world import NoTopologyError
+from test_coordination.domain.admission import PRIORITY_MAX
 from test_coordination.domain.scenario import DocumentKind
 from test_coordination.domain.values import ExecutionId
 from test_coordination.interfaces.cli.exits import carried_out
@@ -65,7 +66,7 @@ from test_coordination.interfaces.cli.suite_running import run_suite
 )
 @click.option(
     "--priority",
-    type=click.IntRange(-100, 100),
+    type=click.IntRange(-PRIORITY_MAX, PRIORITY_MAX),
     default=0,
     show_default=True,
     help="Those of a higher one are let out of the queue first.",
