@@ -9,7 +9,7 @@ import pytest
 from contract.conftest import Stores
 from support.queue_crowd import Crowd, alone, beside, slots
 from support.stores_story import ARMED, NEW, STEP, new_scenario
-from test_coordination.domain.admission import ClaimKind
+from test_coordination.domain.admission import PRIORITY_MAX, ClaimKind
 from test_coordination.domain.events import (
     AbortRequested,
     ExecutionPaused,
@@ -224,6 +224,12 @@ async def test_whoever_is_more_urgent_comes_first(crowd: Crowd) -> None:
         await crowd.ends(name)
 
     assert order == ["high", "holder", "low", "lowest"]
+
+
+async def test_no_urgency_is_beyond_all_bounds(stores: Stores, crowd: Crowd) -> None:
+    story = await crowd.comes("one", priority=10**12)
+
+    assert (await stores.log.get(story.record.id)).priority == PRIORITY_MAX
 
 
 async def test_those_who_ask_for_much_and_for_little_come_in_turns(crowd: Crowd) -> None:

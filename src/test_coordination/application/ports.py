@@ -124,7 +124,8 @@ class ExecutionLog(History, Protocol):
     async def create(self, record: ExecutionRecord) -> None:
         """Keep a new execution whose log is empty; repeating the very same call is safe.
 
-        Unless it has a parent it waits from now on: see `Queue`.
+        Unless it has a parent it waits from now on: see `Queue`. Its priority is kept within
+        ``PRIORITY_MAX``.
 
         Raises:
             NotFoundError: its scenario is not stored.

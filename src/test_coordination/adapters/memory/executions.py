@@ -12,6 +12,7 @@ from test_coordination.adapters.memory.books import Books
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
 from test_coordination.application.history import PAST_MAX
 from test_coordination.application.ports import ExecutionRecord, LogConflictError, NotFoundError
+from test_coordination.domain.admission import bounded
 from test_coordination.domain.events import Entry, Outcome
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.plan import PLAN_FORMATS
@@ -45,7 +46,7 @@ class MemoryExecutionLog:
             await self._scenarios.get(record.scenario)
         plan = decode_plan(encode(record.plan))
         if record.id not in self._kept:
-            kept = replace(record, plan=plan)
+            kept = replace(record, plan=plan, priority=bounded(record.priority))
             self._kept[record.id] = _Kept(record=kept)
             self.books.enter(kept)
 

@@ -17,6 +17,7 @@ from test_coordination.adapters.postgres.lanes import claims_of, lane_of
 from test_coordination.adapters.postgres.partitions import Month, add_month_of, month_of
 from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, transaction
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
+from test_coordination.domain.admission import bounded
 from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution, Status
@@ -149,7 +150,7 @@ class PostgresExecutionLog(PostgresHistory):
                     record.parent,
                     record.suite,
                     record.epoch,
-                    record.priority,
+                    bounded(record.priority),
                     sorted(record.requires),
                     record.detached,
                     record.parent_step,
