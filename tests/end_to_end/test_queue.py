@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -12,7 +11,6 @@ from support.e2e_shop import Shop, shop
 from support.e2e_terminal import Running
 from test_coordination.domain.events import Entry, Event, FaultArmed, FaultReverted
 from test_coordination.domain.verdicts import Verdict
-from test_coordination.interfaces.cli.exits import EXIT_INTERRUPTED
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -38,7 +36,7 @@ def begun(shop: Shop, name: str, *more: str, outage: str = "100ms") -> Running:
     return shop.terminal.start(*words)
 
 
-def test_runs_of_one_service_wait_for_each_other_in_a_queue_that_can_be_seen(
+def test_runs_of_one_service_wait_for_each_other_also_for_the_undo_of_one_that_is_killed(
     open_shop: Shop,
 ) -> None:
     first = begun(open_shop, "first", outage="1m")
@@ -48,10 +46,10 @@ def test_runs_of_one_service_wait_for_each_other_in_a_queue_that_can_be_seen(
         running.prints(WAITS)
 
     shown = open_shop.terminal.run("executions", "--queued").out
-    first.gets(signal.SIGINT)
-    ends = [running.ends() for running in (first, *waiting)]
+    first.dies()
+    ends = [running.ends() for running in waiting]
 
-    assert [end.status for end in ends] == [EXIT_INTERRUPTED, 0, 0], ends
+    assert [end.status for end in ends] == [0, 0], ends
     urgent, why, _, later, *_ = shown.splitlines()
     assert urgent.startswith("   1  ")
     assert "  urgent  (by " in urgent
@@ -59,23 +57,17 @@ def test_runs_of_one_service_wait_for_each_other_in_a_queue_that_can_be_seen(
     assert why.startswith("      for service/shop alone: held since ")
     assert later.startswith("   2  ")
     assert "  later  (by " in later
-    assert not open_shop.trouble()
-
-
-def test_what_a_killed_run_held_is_let_go_only_when_its_fault_is_undone(open_shop: Shop) -> None:
-    killed = begun(open_shop, "killed", outage="1m")
-    killed.prints(BITTEN)
-    heir = begun(open_shop, "heir")
-    heir.prints(WAITS)
-
-    killed.dies()
-    end = heir.ends()
-
-    assert end.status == 0, end
     found = aftermath(open_shop.terminal.home, known=())
-    second, first = found.records[:2]
-    assert (first.verdict, second.verdict) == (Verdict.COULD_NOT_RUN, Verdict.HELD)
-    (undone_at,) = when(found.logs[first.id], FaultReverted)
-    (armed_at,) = when(found.logs[second.id], FaultArmed)
-    assert undone_at < armed_at
+    logs = {record.scenario_name: found.logs[record.id] for record in found.records}
+    verdicts = {record.scenario_name: record.verdict for record in found.records}
+    assert verdicts == {
+        "first": Verdict.COULD_NOT_RUN, "urgent": Verdict.HELD, "later": Verdict.HELD,
+    }  # fmt: skip
+    (undone,), (urgent_armed,) = (
+        when(logs["first"], FaultReverted),
+        when(logs["urgent"], FaultArmed),
+    )
+    (urgent_undone,) = when(logs["urgent"], FaultReverted)
+    (later_armed,) = when(logs["later"], FaultArmed)
+    assert undone < urgent_armed < urgent_undone < later_armed
     assert not open_shop.trouble()

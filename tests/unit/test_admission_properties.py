@@ -40,7 +40,7 @@ TURNS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(turns=TURNS)
 def test_nothing_is_held_by_two_and_in_the_end_everybody_had_a_turn(
     turns: list[tuple[list[Wish], int]],
@@ -62,7 +62,7 @@ def test_nothing_is_held_by_two_and_in_the_end_everybody_had_a_turn(
     assert not model.waiting
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     turns=st.lists(
         st.tuples(
