@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
-from support.engine_fakes import Hang, failed
-from support.engine_handing import hand, left
+from support.engine_fakes import Hang, NumberedIdentities, failed
+from support.engine_handing import GONE, hand, left
 from support.engine_lab import Lab, document, until
 from support.virtual_time import virtual
 from test_coordination.application.fleet import NOBODY
 from test_coordination.application.holders import HeldElsewhereError
 from test_coordination.domain.events import FaultArmed, FaultInjected, StepStarted
 from test_coordination.domain.execution import Status
-from test_coordination.domain.values import Receipt, ServiceName, StepId
+from test_coordination.domain.values import ExecutionId, Receipt, ServiceName, StepId
 
 CUT = StepId("cut")
 TEXT = document(
@@ -82,3 +84,25 @@ async def test_nothing_is_carried_on_while_the_same_worker_undoes_what_another_l
 
     assert lab.kit.off.tries["revert"] == 1
     assert ended.steps[CUT].code == "worker.lost"
+
+
+@virtual
+async def test_what_was_released_as_a_step_is_ended_once_what_ran_it_has_ended_without_it() -> None:
+    lab = Lab()
+    sweeper = lab.sweeper(950)
+    async with hand(lab) as worker:
+        parent = await worker.order(TEXT)
+        record = replace(await lab.log.get(parent), parent=parent, parent_step=CUT, worker=GONE)
+        child, taken = (ExecutionId(NumberedIdentities(number).new()) for number in (960, 961))
+        for each in (child, taken):
+            await lab.log.create(replace(record, id=each))
+        first = await sweeper.sweep()
+        nothing = await sweeper.sweep()
+        await worker.executions.take(taken)
+        await worker.executions.take(parent)
+        await sweeper.sweep()
+        after = await sweeper.sweep()
+
+    assert ([each.released for each in first], nothing, after) == ([True, True], [], [])
+    assert (await lab.log.get(child)).status is Status.FINISHED
+    assert "what it is a step of has ended" in (await lab.state(child)).reason

@@ -72,6 +72,7 @@ class Sweeper:
     lease: Lease
     busy: Collection[ExecutionId] = frozenset()
     settling: dict[ExecutionId, anyio.Event] = field(default_factory=dict)
+    _released: set[ExecutionId] = field(default_factory=set)
 
     @property
     def me(self) -> WorkerId:
@@ -105,14 +106,26 @@ class Sweeper:
             StoreUnavailableError: the stores cannot be read.
         """
         gone = await self._gone(own=own)
-        if not gone and not again:
-            return []
-        judged = [
-            (record, self._abandoned(record, gone, again=again))
-            for record in await self.stores.log.unsettled()
-        ]
-        found = [Abandoned(record=record, gone=why) for record, why in judged if why is not None]
-        self.settling.update({each.record.id: anyio.Event() for each in found})
+        found = await self._orphans() if own else {}
+        records = await self.stores.log.unsettled() if gone or again else ()
+        # From here on nothing is waited for: whoever looks meanwhile would find the same.
+        for record in records:
+            if (why := self._abandoned(record, gone, again=again)) is not None:
+                found[record.id] = Abandoned(record=record, gone=why)
+        free = [each for execution, each in found.items() if execution not in self.settling]
+        self.settling.update({each.record.id: anyio.Event() for each in free})
+        return free
+
+    async def _orphans(self) -> dict[ExecutionId, Abandoned]:
+        """Return what was released here as a step and was not taken before what ran it ended."""
+        found: dict[ExecutionId, Abandoned] = {}
+        for released in tuple(self._released):
+            record = await self.stores.log.get(released)
+            if record.worker != NOBODY or record.status is Status.FINISHED:
+                self._released.discard(released)
+            elif await self._has_ended(record.parent):
+                gone = Gone(why="what it is a step of has ended", certainly=True)
+                found[released] = Abandoned(record=record, gone=gone)
         return found
 
     async def settle(self, found: Sequence[Abandoned]) -> Sequence[Swept]:
@@ -210,14 +223,18 @@ class Sweeper:
         """Tell whether another worker is to carry an execution on, and not to end it."""
         if not record.detached or state.handovers >= HANDOVERS_MAX:
             return False
-        if record.parent is None:
-            return True
         # Nobody looks for the step of what has ended.
-        parent = await self.stores.log.get(record.parent)
-        return parent.status is not Status.FINISHED
+        return not await self._has_ended(record.parent)
+
+    async def _has_ended(self, parent: ExecutionId | None) -> bool:
+        if parent is None:
+            return False
+        return (await self.stores.log.get(parent)).status is Status.FINISHED
 
     async def _release(self, record: ExecutionRecord, cleaning: Cleaning, why: str) -> None:
         if cleaning.recorder.state.status is Status.RUNNING:
             await cleaning.recorder.record(ExecutionReleased(reason=why))
             await cleaning.undo_left()
         await self.workers.claim(record.id, by=NOBODY, epoch=record.epoch, from_living=True)
+        if record.parent is not None:
+            self._released.add(record.id)
