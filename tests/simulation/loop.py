@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 import sys
 import warnings
@@ -188,19 +187,16 @@ class SimulatedLoop:
     @contextmanager
     def installed(self) -> Generator[None]:
         """Make this the loop of everything in the block; at its end whatever is left is dropped."""
-        hooks, unraisable = sys.get_asyncgen_hooks(), sys.unraisablehook
+        hooks = sys.get_asyncgen_hooks()
         plain = getattr(anyio_on_asyncio, "set", None)
         asyncio._set_running_loop(cast("asyncio.AbstractEventLoop", self))
         sys.set_asyncgen_hooks(firstiter=None, finalizer=_nothing)
         anyio_on_asyncio.set = _Ordered  # type: ignore[attr-defined]  # see `_Ordered`
-        sys.unraisablehook = _nothing
         try:
             yield
         finally:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # what never had its first turn
+            with silence():
                 self._drop()
-            sys.unraisablehook = unraisable
             if plain is None:
                 del anyio_on_asyncio.set  # type: ignore[attr-defined]
             sys.set_asyncgen_hooks(*hooks)
@@ -228,7 +224,6 @@ class SimulatedLoop:
         self._ready.clear()
         self._spinning.clear()
         self._timers.clear()
-        gc.collect(0)  # what is young is all from here, if nothing was collected meanwhile
 
     # What asyncio and anyio ask of a loop.
 
@@ -300,6 +295,19 @@ class SimulatedLoop:
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
         self.failures.append(f"{context.get('message')}: {error!r}")
+
+
+@contextmanager
+def silence() -> Generator[None]:
+    """Hear nothing of what says in the block that it would rather have gone on."""
+    unraisable = sys.unraisablehook
+    sys.unraisablehook = _nothing
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    finally:
+        sys.unraisablehook = unraisable
 
 
 class _Ordered(dict[Any, None]):

@@ -14,7 +14,7 @@ from typing import Final
 
 from simulation.backend import Backend
 from simulation.library import STORIES, Shop
-from simulation.loop import STEP_S, Process, SimulatedLoop
+from simulation.loop import STEP_S, Process, SimulatedLoop, silence
 from simulation.network import WORLD, Server, at_once
 from simulation.promises import HEARD_WITHIN_S, Wished, clash, excess, misdone, misfired
 from simulation.trouble import TROUBLES
@@ -67,15 +67,22 @@ class Ending:
 
 def tell(seed: int, *, telling: bool = False) -> Ending:
     """Return how the story of ``seed`` ends; with ``telling`` it is told line by line."""
-    story = Story(seed, telling=telling)
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with story.loop.installed():
-            return story.play()
+        with silence():
+            ending = _told(seed, telling=telling)
+            gc.collect(0)  # what is young is all from there, as nothing was collected meanwhile
+            return ending
     finally:
         if collecting:
             gc.enable()
+
+
+def _told(seed: int, *, telling: bool) -> Ending:
+    story = Story(seed, telling=telling)
+    with story.loop.installed():
+        return story.play()
 
 
 class Story:

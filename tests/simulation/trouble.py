@@ -87,6 +87,19 @@ def slow_injection(scene: Scene) -> None:
     scene.after(8.0, trouble.clear)
 
 
+def interrupted(scene: Scene) -> None:
+    """Cancel a worker that has just injected a fault, and let the undo take its time."""
+
+    def strike(process: Process | None) -> None:
+        if (worker := scene.worker(process)) is not None:
+            scene.backend.system.trouble.late = 0.9
+            scene.after(12.0, scene.backend.system.trouble.clear)
+            worker.close(cancelled=True)
+            scene.after(scene.chance.uniform(0.0, 1.0), scene.hire)
+
+    scene.truth.ambushes.setdefault("injected", []).append(strike)
+
+
 def rude_awakening(scene: Scene) -> None:
     """Let who is frozen go on just when somebody sees that, or takes what he has."""
 
@@ -273,7 +286,8 @@ def come(scene: Scene) -> None:
 
 
 TROUBLES: list[Trouble] = [
-    kill, freeze, ambush, ambush, ambush, rude_awakening, slow_injection, cut_off, cut_targets,
-    store_away, store_slow, store_lossy, targets_fail, target_restarts, stubborn, system_ill,
-    clock_jumps, slow_worker, quick_way, abort, pause, pause, stop_all, undo, close, come,
+    kill, freeze, ambush, ambush, ambush, rude_awakening, slow_injection, interrupted, cut_off,
+    cut_targets, store_away, store_slow, store_lossy, targets_fail, target_restarts, stubborn,
+    system_ill, clock_jumps, slow_worker, quick_way, abort, pause, pause, stop_all, undo, close,
+    come,
 ]  # fmt: skip
