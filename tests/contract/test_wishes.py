@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 import pytest
@@ -11,7 +12,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from contract.conftest import Stores
-from support.stores_servers import Urls
+from support.stores_servers import ROLE, Urls, administer
 from support.stores_story import NEW, Story, new_record, new_scenario
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.adapters.memory.wishes import MemoryWishes
@@ -230,6 +231,29 @@ async def test_a_wish_for_all_means_those_that_there_are_and_not_those_that_come
 
 
 # What only Redis can do to us
+
+
+async def test_what_is_wished_while_postgresql_lets_nobody_in_yet_is_heard_later(
+    embedded: Urls, least_privilege: Urls
+) -> None:
+    database = urlsplit(least_privilege.postgres).path
+    ours = urlunsplit(urlsplit(embedded.postgres)._replace(path=database))
+    before, meanwhile = wish(), wish()
+    await administer(ours, f"ALTER ROLE {ROLE} NOLOGIN")
+    try:
+        async with open_postgres(least_privilege.postgres) as shut, open_postgres(ours) as other:
+            ear = Ear(shut)
+            await other.make(before)
+            async with anyio.create_task_group() as group:
+                await group.start(ear.listen)
+                await other.make(meanwhile)
+                await administer(ours, f"ALTER ROLE {ROLE} LOGIN")
+                await ear.hears(meanwhile, within_s=SOON_S)
+                group.cancel_scope.cancel()
+    finally:
+        await administer(ours, f"ALTER ROLE {ROLE} LOGIN")
+
+    assert [each.id for each in ear.heard] == [meanwhile.id]
 
 
 async def test_a_redis_that_is_emptied_while_somebody_listens_is_heard_again(

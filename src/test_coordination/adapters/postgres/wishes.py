@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -80,7 +80,10 @@ RECENT: Final = """
     RIGHT JOIN (SELECT) AS always ON made_at > $1::timestamptz - interval '60 seconds'
     ORDER BY made_at, id
 """
-NOW: Final = "SELECT clock_timestamp()"
+BEGAN: Final = "SELECT clock_timestamp() - $1::interval"
+EARLIER: Final = """
+    SELECT id FROM wish WHERE made_at > $1::timestamptz - interval '60 seconds' AND made_at <= $1
+"""
 
 
 @asynccontextmanager
@@ -202,16 +205,24 @@ class _Ear:
     def __init__(self, tell: Callable[[Wish], object]) -> None:
         self._tell = tell
         self._since: datetime | None = None
+        self._began_s = anyio.current_time()
         self._known: frozenset[UUID] = frozenset()
         self._news = anyio.Event()
 
     async def open(self, connection: Connection) -> None:
-        """Listen on ``connection``; what was made before the first time is not told."""
+        """Listen on ``connection``; what was made before the first try to do so is not told.
+
+        What was made since is, however long the database could not be reached: executions may
+        have begun meanwhile by other connections.
+        """
         self._connection = connection
         await connection.add_listener(CHANNEL, self._wake)
         if self._since is None:
-            since: datetime = await connection.fetchval(NOW)
-            self._known = frozenset(wish.id for wish in await self._recent(since))
+            deaf = timedelta(seconds=anyio.current_time() - self._began_s)
+            began: datetime = await connection.fetchval(BEGAN, deaf)
+            earlier = await connection.fetch(EARLIER, began)
+            self._known = frozenset(row["id"] for row in earlier)
+            self._since = began
 
     async def listen(self) -> None:
         """Tell of each wish, until the connection breaks."""
