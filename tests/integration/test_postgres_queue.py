@@ -117,7 +117,7 @@ async def test_what_cannot_be_handed_to_the_dispatch_is_not_let_in(
     with pytest.raises(ZeroDivisionError):
         await queue.admit()
 
-    assert given == [story.record.id]
+    assert story.record.id in given, "beside those of other tests"
     assert await queue.admitted([s.record.id for s in crowd.stories.values()]) == frozenset()
     await pool.execute("DELETE FROM worker WHERE id = $1", story.record.worker)
 
