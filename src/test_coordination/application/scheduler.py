@@ -187,9 +187,10 @@ class Scheduler:
     async def _clear_away(self, errand: Errand) -> bool:
         """Stop what the schedule has begun before; return whether anything of it is left."""
         reason = f"a later run of schedule {errand.schedule.name} takes its place"
+        since = anyio.current_time() - STOP_AGAIN_S
+        self._told_to_stop = {each: at for each, at in self._told_to_stop.items() if at > since}
         for execution in errand.older:
-            told = self._told_to_stop.get(execution, -STOP_AGAIN_S)
-            if anyio.current_time() < told + STOP_AGAIN_S or not await self._is_there(execution):
+            if execution in self._told_to_stop or not await self._is_there(execution):
                 continue
             # Who cannot be told now is told again.
             with suppress(CoordinationError):
