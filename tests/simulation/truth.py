@@ -41,7 +41,8 @@ class Told:
     """All that is known of one execution.
 
     ``holders`` are the workers that had it, by their epochs, and ``writers`` the processes that
-    may write in them. It was ``worked`` at in those epochs in which a step has begun.
+    may write in them. It was ``worked`` at in those epochs in which a step has begun. ``lost``
+    are the faults that may have been in force while nobody had it.
     """
 
     record: ExecutionRecord
@@ -50,6 +51,7 @@ class Told:
     holders: dict[int, WorkerId]
     writers: dict[int, Process]
     worked: set[int] = field(default_factory=set)
+    lost: set[Receipt] = field(default_factory=set)
     begun: bool = False
     receipts: dict[StepId, Receipt] = field(default_factory=dict)
     steps: dict[StepId, PlannedStep] = field(default_factory=dict)
@@ -149,6 +151,8 @@ class Truth:
         if epoch <= told.epoch:
             self.violated(f"{short(execution)} was given away under epoch {epoch} again")
         told.epoch, told.holders[epoch], told.writers[epoch] = epoch, by, caller
+        if by != former and not told.over:
+            told.lost |= {named(fault.receipt) for fault in told.state.outstanding}
         robbed = None if by in {former, NOBODY} else self.processes.get(former)
         if robbed is not None and not told.over and not self.is_excused(robbed):
             self.violated(f"{short(execution)} was taken from {short(former)}, who was well")
@@ -247,8 +251,8 @@ class Truth:
             return f"with {left} in force"
         if state.taken_over:
             return f"though its worker was lost: {state.taken_over}"
-        for step, fault in state.faults.items():
-            if fault.lost:
+        for step, receipt in told.receipts.items():
+            if receipt in told.lost:
                 return f"though the fault of {step!r} was lost"
         for step, done in state.steps.items():
             bites = step in told.steps and told.steps[step].fault is not None
