@@ -208,9 +208,9 @@ async def test_what_is_due_is_taken_by_one_until_its_lease_has_ended(desk: Desk)
     stored = await desk.schedule(due=MINUTE)
     await desk.look()
 
-    (first,) = await desk.take(lease=timedelta(milliseconds=30))
+    (first,) = await desk.take(lease=timedelta(seconds=1))
     meanwhile = await desk.take()
-    await anyio.sleep(0.05)
+    await anyio.sleep(1.1)
     stirs = await desk.timetable.stirs(desk.system)
     (second,) = await desk.take()
 

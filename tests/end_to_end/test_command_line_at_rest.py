@@ -16,22 +16,30 @@ from test_coordination import systems
 pytestmark = pytest.mark.timeout(300)
 
 COMMANDS = (
+    "abort",
     "check",
     "demo",
     "doctor",
     "executions",
     "explain",
+    "follow",
     "init",
+    "pause",
     "plan",
     "report",
+    "resume",
     "run",
     "scenarios",
+    "schedules",
     "schema",
     "server",
     "services",
+    "stop-all",
     "suites",
     "templates",
     "undo",
+    "worker",
+    "workers",
 )
 SLOW = ("aiohttp", "asyncpg", "cel_expr_python", "jinja2", "pydantic", "redis", "rich", "yaml")
 LOADED = f"""

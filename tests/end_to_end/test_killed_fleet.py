@@ -29,7 +29,7 @@ WORKERS = 3
 LEFT_AT_A_TIME = 9
 PATIENCE_S = 120.0
 # A machine that is busy with other tests needs more than the five seconds of a quiet one.
-TAKEOVER_S_MAX = 15.0
+TAKEOVER_S_MAX = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,9 @@ async def _ordeal(
 
 
 def _one_dies(workers: Fleet, chance: random.Random) -> None:
-    ready = [one for one in workers.living if "offers" in one.out()]
-    while not ready:
+    """Kill a worker beside others that are at work, and start another in its place."""
+    while len(ready := [one for one in workers.living if "offers" in one.out()]) < WORKERS - 1:
         sleep(0.05)
-        ready = [one for one in workers.living if "offers" in one.out()]
     workers.lose(chance.choice(ready))
     workers.grow()
 

@@ -70,8 +70,8 @@ class ScheduleGroup(click.Group):
     "schedules",
     cls=ScheduleGroup,
     epilog=examples(
-        "tcoord schedules create nightly --scenario restart.yaml --topology shop.yaml \\",
-        "    --cron '30 2 * * *' --zone Europe/Berlin",
+        "tcoord schedules create nightly --scenario restart.yaml \\",
+        "    --topology shop.yaml --cron '30 2 * * *' --zone Europe/Berlin",
         "tcoord schedules preview nightly",
         "tcoord schedules pause nightly --because 'release week'",
     ),
