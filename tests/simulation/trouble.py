@@ -66,7 +66,9 @@ def ambush(scene: Scene) -> None:
 
     def strike(process: Process | None) -> None:
         if (worker := scene.worker(process)) is not None:
-            steps = chance.choice([0, 1, 2, 3, 5, 8])
+            steps = chance.choice([0, 0, 1, 2, 3, 5, 8])
+            if steps == 0:
+                hit(scene, worker)
             worker.process.mark = worker.process.steps + steps
             worker.process.marked = partial(hit, scene, worker)
 
