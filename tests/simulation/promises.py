@@ -108,7 +108,8 @@ class Wished:
             told, process = truth.executions[execution], truth.processes.get(holder)
             kept = told.holder == holder and process is not None and not truth.is_excused(process)
             acts = told.over or told.state.abort is not None
-            if kept and not acts and self.wish.desire is Desire.ABORT:
+            runs = told.epoch in told.worked  # who only cleans up has nothing to stop
+            if kept and runs and not acts and self.wish.desire is Desire.ABORT:
                 return f"{short(execution)} goes on {HEARD_WITHIN_S:g} s after it was to stop"
         return ""
 
