@@ -189,7 +189,7 @@ def test_a_report_of_nobody_is_refused(open_shop: Shop) -> None:
     said = open_shop.terminal.run("report", "no-such-end")
 
     assert said.status == 2
-    assert "no execution ends in 'no-such-end'" in said.err
+    assert "no execution begins or ends with 'no-such-end'" in said.err
 
 
 def test_services_are_seen_stopped_and_started(open_shop: Shop) -> None:

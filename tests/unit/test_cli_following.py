@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 import anyio
 import click
@@ -20,6 +21,8 @@ from test_coordination.adapters.rendering.json import render_entry
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.domain.events import Entry
 from test_coordination.domain.topology import Topology
+from test_coordination.domain.values import ExecutionId
+from test_coordination.interfaces.cli.choosing import chosen
 from test_coordination.interfaces.cli.commands import executions, follow
 
 SHORT = document("steps: [{id: a, wait: 50ms}, {id: b, wait: 50ms}]")
@@ -87,7 +90,7 @@ def test_an_unknown_execution_is_refused() -> None:
     said = ran(follow.command, "zz", program=Running(text=LONG))
 
     assert said.exit_code == 2
-    assert "no execution ends in 'zz'" in said.stderr
+    assert "no execution begins or ends with 'zz'" in said.stderr
 
 
 def test_what_runs_is_listed_with_how_far_it_has_come() -> None:
@@ -99,3 +102,18 @@ def test_what_runs_is_listed_with_how_far_it_has_come() -> None:
     assert text.stdout.splitlines()[1].strip() == "0%, 5m left (a)"
     assert listed["progress"]["percent"] == 0
     assert listed["progress"]["remaining"]["least_s"] == pytest.approx(300, abs=1)
+
+
+@pytest.mark.parametrize("part", ["0190aaaa", "5678", "0190AAAA-0000-7000-8000-000000005678"])
+def test_an_execution_is_named_by_either_end(part: str) -> None:
+    one = ExecutionId(UUID("0190aaaa-0000-7000-8000-000000005678"))
+    other = ExecutionId(UUID("0190bbbb-0000-7000-8000-000000001234"))
+
+    assert chosen(part, [other, one]) == one
+
+
+def test_what_several_executions_begin_with_is_refused() -> None:
+    known = [ExecutionId(UUID(f"0190aaaa-0000-7000-8000-00000000000{n}")) for n in range(2)]
+
+    with pytest.raises(click.BadParameter, match="2 recent executions begin or end with '0190'"):
+        chosen("0190", known)

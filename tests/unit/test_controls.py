@@ -21,7 +21,8 @@ from test_coordination.application.ports import NotFoundError
 from test_coordination.application.steering import UnheardError
 from test_coordination.application.wishes import Desire
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.execution import Status
+from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded
+from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
@@ -276,6 +277,24 @@ async def test_what_waits_is_ended_also_where_only_the_other_way_could_be_taken(
     assert not hearing.kept
     assert before.verdict is None
     assert ended.verdict is Verdict.STOPPED
+
+
+@virtual
+async def test_who_comes_after_one_that_was_cut_off_writes_the_wish_no_second_time() -> None:
+    lab = Lab()
+    async with lab.coordinator() as coordinator:
+        waiting = await queued(coordinator)
+        record = await coordinator.execution_record(waiting)
+        asked = Entry(
+            position=1, at=record.requested_at, event=AbortRequested(reason="1st", by="a")
+        )
+        state = Execution(id=waiting).apply(asked)
+        await lab.log.append([asked], leading_to=state, epoch=record.epoch)
+        hearing = await aborted(lab, waiting)
+        events = [entry.event for entry in await lab.log.read(waiting)]
+
+    assert hearing.ended == {waiting}
+    assert [type(event) for event in events] == [AbortRequested, ExecutionEnded]
 
 
 @virtual

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from test_coordination.application.controls import AmbiguousExecutionError, Hearing
+from test_coordination.application.controls import NAME_MIN, AmbiguousExecutionError, Hearing
+from test_coordination.application.ports import NotFoundError
 from test_coordination.application.wishes import Desire
 from test_coordination.interfaces.cli.exits import EXIT_COULD_NOT_RUN, carried_out
 from test_coordination.interfaces.cli.program import Program
@@ -76,6 +77,8 @@ def wished(
                 meant = None if execution is None else await controls.find(execution)
             except AmbiguousExecutionError as error:
                 raise click.BadParameter(str(error), param_hint="EXECUTION") from None
+            except NotFoundError:
+                raise click.BadParameter(_unknown(execution), param_hint="EXECUTION") from None
             return await controls.wish(
                 desire, meant, reason=reason, by=getpass.getuser(), undo=undo
             )
@@ -90,6 +93,16 @@ def wished(
         click.echo(line, err=True)
     if hearing.silent or not (hearing.kept or hearing.heard):
         sys.exit(EXIT_COULD_NOT_RUN)
+
+
+def _unknown(given: str | None) -> str:
+    assert given is not None, "only what is given is looked for"
+    if len(given) < NAME_MIN:
+        return f"{given!r} is too short; give {NAME_MIN} characters of its begin or end, or more"
+    return (
+        f"no execution that waits or runs begins or ends with {given!r}; "
+        "`tcoord executions` lists them, also those that have ended"
+    )
 
 
 def _lines(hearing: Hearing, *, undo: bool) -> Iterator[str]:

@@ -64,7 +64,7 @@ def _show_queue(program: Program, *, limit: int, output: str) -> None:
         click.echo(json.dumps([queue_document(each) for each in waiting], indent=2))
         return
     if not waiting:
-        click.echo("nothing waits; what runs shows `tcoord executions`")
+        click.echo("nothing waits; `tcoord executions` shows what runs")
     for line in queue_lines(waiting, columns=width()):
         click.echo(line)
     if len(waiting) == limit:

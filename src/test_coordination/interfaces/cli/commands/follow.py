@@ -50,8 +50,9 @@ def command(program: Program, execution: str | None, *, after: int, output: str)
     """Show EXECUTION, or the newest one, from its begin to its end, while it runs or later.
 
     Any number of people may follow it, on any machine that reaches the stores. Ctrl-C ends the
-    following and not the execution. The end of an execution's identity is enough, if no other
-    recent one ends alike. The exit status is that of its verdict, as if it had been run here.
+    following and not the execution. The begin or the end of its identity is enough, if no other
+    recent one begins or ends alike. The exit status is that of its verdict, as if it had been run
+    here.
     """
 
     async def job() -> Execution:

@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Write the report of EXECUTION, or of the newest one.
 
-    The end of an execution's identity is enough, if no other recent one ends alike.
+    The begin or the end of its identity is enough, if no other recent one begins or ends alike.
     """
 
     async def job() -> TestReport:
