@@ -21,7 +21,7 @@ from test_coordination.application.ports import NotFoundError
 from test_coordination.application.steering import UnheardError
 from test_coordination.application.wishes import Desire
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import AbortRequested, Entry, ExecutionEnded
+from test_coordination.domain.events import AbortRequested, Entry
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, WorkerId
 from test_coordination.domain.verdicts import Verdict
@@ -294,7 +294,7 @@ async def test_who_comes_after_one_that_was_cut_off_writes_the_wish_no_second_ti
         events = [entry.event for entry in await lab.log.read(waiting)]
 
     assert hearing.ended == {waiting}
-    assert [type(event) for event in events] == [AbortRequested, ExecutionEnded]
+    assert [type(event).__name__ for event in events] == ["AbortRequested", "ExecutionEnded"]
 
 
 @virtual
