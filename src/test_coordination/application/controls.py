@@ -222,6 +222,8 @@ class Controls:
     async def _write_end(self, record: ExecutionRecord, wish: Wish) -> None:
         log = await self._stores.log.read(record.id)
         recorder = Recorder(self._stores, record, Execution.of(record.id, log))
+        if recorder.state.status is Status.FINISHED:
+            return  # whoever stopped it, too, was done just before it was claimed here
         if recorder.state.abort is None:  # who was at it before us may have come that far
             await recorder.record(AbortRequested(reason=wish.reason, by=wish.by))
         await recorder.record(*conclusion(record.plan, recorder.state))
