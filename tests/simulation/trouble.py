@@ -239,7 +239,7 @@ def abort(scene: Scene) -> None:
 
 def pause(scene: Scene) -> None:
     """Ask for an execution to be paused, and mostly for it to go on a while later."""
-    undo = scene.chance.random() < 0.4
+    undo, chance = scene.chance.random() < 0.4, scene.chance
 
     async def hold(coordinator: Coordinator, execution: ExecutionId) -> None:
         await coordinator.pause_execution(execution, reason="wait", by="ann", undo=undo)
@@ -247,10 +247,16 @@ def pause(scene: Scene) -> None:
     async def go_on(coordinator: Coordinator, execution: ExecutionId) -> None:
         await coordinator.resume_execution(execution, reason="well", by="ann")
 
-    _ask_of_one(scene, "pause", hold)
-    if scene.chance.random() < 0.7:
+    def strike(process: Process | None) -> None:
+        _ask_of_one(scene, "pause", hold, worker=scene.worker(process))
+
+    if chance.random() < 0.5:
+        scene.truth.ambushes.setdefault("armed", []).append(strike)
+    else:
+        _ask_of_one(scene, "pause", hold)
+    if chance.random() < 0.7:
         resume = partial(_ask_of_one, scene, "resume", go_on)
-        scene.after(scene.chance.uniform(0.5, 6.0), resume)
+        scene.after(chance.uniform(0.5, 6.0), resume)
 
 
 def stop_all(scene: Scene) -> None:
@@ -260,10 +266,14 @@ def stop_all(scene: Scene) -> None:
 
 
 def _ask_of_one(
-    scene: Scene, what: str, act: Callable[[Coordinator, ExecutionId], Awaitable[None]]
+    scene: Scene,
+    what: str,
+    act: Callable[[Coordinator, ExecutionId], Awaitable[None]],
+    *,
+    worker: SimulatedWorker | None = None,
 ) -> None:
-    worker, running = scene.someone(), scene.truth.running()
-    if worker is not None and running:
+    worker, running = worker or scene.someone(), scene.truth.running()
+    if worker is not None and worker.up and running:
         execution = scene.chance.choice(running)
         worker.ask(f"{what} {short(execution)}", lambda each: act(each, execution))
 

@@ -158,7 +158,7 @@ class Truth:
             self.violated(f"{short(execution)} was taken from {short(former)}, who was well")
         if by == former and worked and not told.over:
             self.violated(f"{short(execution)} was lost by {short(former)}, who had it all along")
-        self.happened("given", self.processes.get(by))
+        self.happened("given", caller)
 
     def appended(
         self, caller: Process, entries: Sequence[Entry], *, leading_to: Execution, epoch: int
