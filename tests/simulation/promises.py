@@ -23,7 +23,7 @@ def holding(truth: Truth) -> Iterator[Told]:
     steps = Counter(
         told.record.parent
         for told in truth.executions.values()
-        if told.record.parent is not None and not _is_done(told)
+        if told.record.parent is not None and told.begun and not _is_done(told)
     )
     for told in truth.executions.values():
         top = told.record.parent is None
