@@ -324,3 +324,43 @@ async def test_workers_that_lost_the_store_together_take_nothing_from_each_other
 
     assert [state.status for state in states] == [Status.RUNNING, Status.RUNNING]
     assert [state.taken_over for state in states] == ["", ""]
+
+
+@virtual
+async def test_a_fault_does_not_bite_in_a_pause_that_came_while_the_lease_was_in_doubt() -> None:
+    scene = Scene()
+    lab = scene.lab
+    text = "steps: [{id: w, wait: 8s}, {id: cut, fault: switch.off, target: shop, hold: 1s}]"
+    async with lab.coordinator() as coordinator:
+        execution = await start(coordinator, document(text))
+        await until(1)
+        scene.workers.away = True
+        await until(12)
+        await coordinator.pause_execution(execution, reason="wait", by="ann")
+        await until(15)
+        scene.workers.away = False
+        await until(30)
+        await coordinator.resume_execution(execution, reason="well", by="ann")
+        await coordinator.execution_result(execution)
+
+    assert lab.kit.board.times("inject") == pytest.approx([30.0])
+
+
+@virtual
+async def test_a_fault_whose_lease_lapses_in_a_pause_bites_once_that_is_cleared_up() -> None:
+    scene = Scene()
+    lab = scene.lab
+    lab.log.slow_s = {"FaultArmed": 5}
+    async with lab.coordinator() as coordinator:
+        execution = await start(coordinator, CUT)
+        await until(2)
+        await coordinator.pause_execution(execution, reason="wait", by="ann")
+        await until(9)
+        scene.workers.away = True
+        await until(30)
+        await coordinator.resume_execution(execution, reason="well", by="ann")
+        await until(40)
+        scene.workers.away = False
+        await until(45)
+
+    assert lab.kit.board.times("inject") == pytest.approx([40.0], abs=2)

@@ -207,14 +207,22 @@ class _Injection:
         charge = self.charge
         # While the receipt was recorded no cancellation came through; it has its chance here.
         await anyio.lowlevel.checkpoint_if_cancelled()
-        await charge.resumed()
-        lapses = await charge.hold.sure()
+        lapses = await self._may_bite()
         try:
             evidence = await self._bite(lapses)
         except CoordinationError as error:
             await record(FaultNotInjected(step=charge.step, reason=str(error), code=error.code))
             raise
         await record(FaultInjected(step=charge.step, evidence=evidence))
+
+    async def _may_bite(self) -> int:
+        """Return the number of lapses once it is neither paused nor another worker's, both now."""
+        charge = self.charge
+        while True:
+            lapses = await charge.hold.sure()
+            await charge.resumed()
+            if charge.hold.lapses == lapses:
+                return lapses
 
     async def _bite(self, lapses: int) -> Facts:
         try:
