@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -280,22 +280,25 @@ class Story:
             self.loop.run(until_s=self.loop.now_s + 1)
 
     def _judge(self) -> None:
+        wrong = [*self._unended(), *self.loop.failures]
+        wrong += [misdone(told, self.truth) for told in self.truth.executions.values()]
+        wrong += [
+            misfired(name, trigger, self._firings(name), truth=self.truth)
+            for name, trigger in self._plans.items()
+        ]
+        wrong += [f"{receipt} is in force at the end" for receipt in self.truth.in_force]
+        for each in filter(None, wrong):
+            self.truth.violated(each)
+
+    def _unended(self) -> Iterator[str]:
         for worker in self.fleet:
             if not worker.gone:
-                self.truth.violated(f"{worker} has not ended {CLOSING_S:g} s after it was told to")
+                yield f"{worker} has not ended {CLOSING_S:g} s after it was told to"
+            for failure in worker.failures():
+                yield f"an execution of {worker} broke off with {failure}"
             left = [] if worker.process.dead else worker.process.busy()
             if left:
-                self.truth.violated(f"{worker} has ended, and left {left}")
-        for told in self.truth.executions.values():
-            if wrong := misdone(told, self.truth):
-                self.truth.violated(wrong)
-        for name, trigger in self._plans.items():
-            if wrong := misfired(name, trigger, self._firings(name), truth=self.truth):
-                self.truth.violated(wrong)
-        for failure in self.loop.failures:
-            self.truth.violated(failure)
-        for receipt in self.backend.system.in_force:
-            self.truth.violated(f"{receipt} is in force at the end")
+                yield f"{worker} has ended, and left {left}"
 
     # What troubles are made of.
 

@@ -20,12 +20,18 @@ from simulation.ports import Unmoved
 from simulation.truth import Truth
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.fleet import Worker
+from test_coordination.application.holders import LetGoError
 from test_coordination.application.lending import coordinating
+from test_coordination.application.ports import LogConflictError
 from test_coordination.application.routing import offered
 from test_coordination.application.serving import FleetWorker, Load, Machinery, Terms
 from test_coordination.application.world import World
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
+from test_coordination.domain.execution import IllegalTransitionError
 from test_coordination.domain.values import WorkerId
+
+_EXPECTED = (LogConflictError, StoreUnavailableError, LetGoError)
+"""What may break off an execution in a worker: another one ends it, or carries it on."""
 
 
 @dataclass(slots=True)
@@ -156,12 +162,20 @@ class SimulatedWorker:
         self._asking += 1
         try:
             await act(self.coordinator)
+        except IllegalTransitionError as error:
+            truth.violated(f"{doing} on worker {number} met a log that cannot be: {error}")
         except CoordinationError as error:
             truth.tell("refused", f"{number}: {doing}: {error}")
         except Exception as error:  # noqa: BLE001  whatever it is, it should not have come out
             truth.violated(f"{doing} on worker {number} broke off with {_said(error)}")
         finally:
             self._asking -= 1
+
+    def failures(self) -> list[str]:
+        """Return what broke off executions of this worker, and should not have."""
+        runs = self.coordinator.work.executions._runs if self.coordinator else {}
+        broken = [run.failure for run in runs.values() if run.failure is not None]
+        return [_said(each) for each in broken if not isinstance(each, _EXPECTED)]
 
     def cut(self, for_s: float) -> None:
         """Cut it off from the store for a while."""
