@@ -164,8 +164,10 @@ def test_the_times_that_come_do_not_hang_on_when_it_is_asked(
     all_found = coming(cron, change - timedelta(days=8))
     later = next(found for found in all_found if found > asked)
 
-    assert following(cron, asked) == later
-    assert later == datetime.fromtimestamp(later.timestamp(), UTC), "it is a time that there is"
+    nearest = following(cron, asked)
+    assert nearest is not None
+    assert nearest.timestamp() == later.timestamp()
+    assert nearest == datetime.fromtimestamp(later.timestamp(), UTC), "it is a time that there is"
 
 
 @pytest.mark.parametrize(

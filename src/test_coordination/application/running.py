@@ -133,7 +133,7 @@ class Run:
             await self.recorder.record(ExecutionStarted(worker=self.record.worker))
             return
         # A stop takes it out of the queue as soon as it is durable, which is not known here yet.
-        while (seen := self.state).abort is None:
+        while (seen := self.state).abort is None:  # pragma: no branch  (a slow store)
             await self.recorder.change(seen, limit=None)
         await self.recorder.record(*conclusion(self.record.plan, self.state))
 

@@ -279,7 +279,7 @@ class SuiteRuns:
             execution = await self._executions.start(stored, entry.parameters, order=order)
             state = replace(state, execution=execution)
             run.tell(state)
-            if run.aborted is not None:
+            if run.aborted is not None:  # pragma: no cover  (a stop between two lines)
                 reason, by = run.aborted
                 await self._executions.abort(execution, reason=reason, by=by)
             ended = await self._executions.result(execution)

@@ -14,15 +14,6 @@ from test_coordination.domain.errors import Mark
 from test_coordination.domain.plan import Plan
 
 
-def digest(plan: Plan) -> str:
-    """Return the same text in every process for plans that mean the same.
-
-    Places do not count, nor the plan's own digest, nor the order in which probes stand, since
-    all of them are sampled at the same time.
-    """
-    return Wording.of(plan).digest(plan.seed)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
     """What a plan says, but for its seed: the digests of plans that differ in that are soon had."""
