@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 
 import anyio
@@ -20,6 +21,7 @@ from test_coordination.adapters.postgres.jobs import SETTINGS, OneConnection, bu
 from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, open_pool, transaction
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
+from test_coordination.application.engine.patience import patiently
 from test_coordination.application.fleet import NOBODY, Handled, Job, Service
 from test_coordination.domain.values import ExecutionId, WorkerId
 
@@ -175,7 +177,7 @@ async def test_it_goes_on_after_all_its_connections_were_cut(
         assert await own.fetchval(CUT_OFF) >= 2
         await own.close()
         with anyio.fail_after(5):
-            await given(pool)
+            await patiently(partial(given, pool), doing="enqueuing")
             await shift.until(2)
 
     assert len(shift.taken) == 2

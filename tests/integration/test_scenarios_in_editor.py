@@ -143,7 +143,7 @@ async def test_the_parameters_of_a_fault_are_offered_and_not_those_of_others(
 async def test_the_kinds_of_probes_are_offered(editor: Editor) -> None:
     keys = await offered(editor, f"{HEAD}probes:\n  latency:\n    |")
 
-    assert keys == ["http", "sql", "process", "every", "timeout"]
+    assert keys == ["http", "sql", "process", "python", "every", "timeout"]
 
 
 async def test_a_key_that_is_pointed_at_is_explained(editor: Editor) -> None:

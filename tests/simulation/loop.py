@@ -6,6 +6,7 @@ import asyncio
 import math
 import sys
 import warnings
+from asyncio import futures
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
@@ -20,6 +21,9 @@ STEP_S: Final = 2e-5
 
 SPIN_EVERY: Final = 16
 """After how many steps what spins has a turn, if there is anything else to do."""
+
+_WAKES: Final = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+"""What ends a sleep."""
 
 _SPINS: Final = anyio_on_asyncio.CancelScope._deliver_cancellation
 
@@ -92,6 +96,10 @@ class Handle:
         return self.when_s
 
 
+def _runs(process: Process | None) -> bool:
+    return process is not None and not (process.dead or process.frozen)
+
+
 class _Task(asyncio.Task[Any]):
     """A task that says nothing when its process dies, and has a short name for reasons."""
 
@@ -132,7 +140,11 @@ class SimulatedLoop:
         while not self.halted:
             while timers and timers[0][0] <= self.now_s:
                 handle = heappop(timers)[2]
-                if not handle.done:
+                if handle.done:
+                    continue
+                if handle.callback is _WAKES and _runs(handle.process):
+                    _WAKES(*handle.args)  # that somebody slept long enough is no step of its own
+                else:
                     ready.append(handle)
             if self._spinning and (not ready or self.steps % SPIN_EVERY == 0):
                 ready += self._spinning

@@ -104,7 +104,7 @@ class Story:
         self._plans: dict[str, Trigger] = {}
         self.fleet: list[SimulatedWorker] = []
         self.machines = ["m1", "m2"][: self.chance.randint(1, 2)]
-        self.quiet_s = self.chance.choice([4.0, 7.0, 12.0])
+        self.quiet_s = self.chance.choice([3.0, 6.0, 9.0])
         self.healed = False
         self.has_fleet = self.chance.random() < FLEETS
         self.has_plans = self.has_fleet and self.chance.random() < SCHEDULED
@@ -140,7 +140,7 @@ class Story:
         chance = self.chance
         for _ in range(chance.choice([1, 2, 2, 3])):
             self.hire()
-        for _ in range(chance.choice([1, 2, 3, 4])):
+        for _ in range(chance.choice([1, 1, 2, 3])):
             self.at(chance.uniform(0.1, self.quiet_s / 2), self._run)
         if self.has_plans:
             self.at(chance.uniform(0.1, self.quiet_s / 4), self._schedule)

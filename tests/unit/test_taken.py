@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,10 +14,11 @@ from support.engine_handing import GONE, hand, left, taken
 from support.engine_lab import PROBE, Lab, document, until
 from support.virtual_time import ANCHOR, at, since, virtual
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.engine.continuing import HANDOVERS_MAX
 from test_coordination.application.executions import SEED_MAX, Order
-from test_coordination.application.fleet import NOBODY, Worker
+from test_coordination.application.fleet import NOBODY, Holder, Worker
 from test_coordination.application.holders import AttachedError, HeldElsewhereError
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.errors import StoreUnavailableError
@@ -277,6 +279,27 @@ async def test_who_is_a_moment_too_late_is_told_and_has_done_nothing() -> None:
         "Execution",
     ]
     assert one.executions.busy == two.executions.busy == set()
+
+
+class SlowWorkers(MemoryWorkers):
+    """Ten seconds pass before it is known who holds something."""
+
+    async def holders(self) -> Sequence[Holder]:
+        await anyio.sleep(10)
+        return await super().holders()
+
+
+@virtual
+async def test_what_another_ends_while_its_worker_is_looked_for_is_not_taken() -> None:
+    lab, found = Lab(), list[object]()
+    lab.workers = SlowWorkers(lab.clock, lab.log)
+    async with hand(lab) as one, hand(lab, 802) as two, anyio.create_task_group() as group:
+        execution = await one.order(WAIT)
+        group.start_soon(taken, one, execution, found)
+        await until(5)
+        group.start_soon(taken, two, execution, found)
+
+    assert [type(each).__name__ for each in found] == ["Execution", "HeldElsewhereError"]
 
 
 @virtual

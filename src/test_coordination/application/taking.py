@@ -74,14 +74,11 @@ class Taking:
         """
         if record.worker in {NOBODY, self.lease.me}:
             return Gone(why="no worker was at it", certainly=True)
-        for holder in await self.world.workers.holders():
-            if holder.id == record.worker:
-                gone = absence(
-                    holder.worker,
-                    silent=holder.silent,
-                    machine=self.world.machine,
-                    lease=self.lease,
-                )
-                if gone is not None:
-                    return gone
+        holders = {holder.id: holder for holder in await self.world.workers.holders()}
+        holder = holders.get(record.worker)
+        if holder is not None:
+            machine, lease = self.world.machine, self.lease
+            gone = absence(holder.worker, silent=holder.silent, machine=machine, lease=lease)
+            if gone is not None:
+                return gone
         raise HeldElsewhereError(execution=record.id, worker=record.worker)
