@@ -23,7 +23,7 @@ from test_coordination.domain.values import ExecutionId, WishId
 
 
 def gone() -> StoreUnavailableError:
-    return StoreUnavailableError(store="the store", doing="being asked")
+    return StoreUnavailableError(store="the store", doing="being asked", cause="nobody is in")
 
 
 class ShakyLog(MemoryExecutionLog):

@@ -290,9 +290,9 @@ async def test_who_waits_for_a_change_is_woken_by_it_or_by_the_limit() -> None:
 @virtual
 async def test_patience_with_a_store_ends() -> None:
     async def never() -> None:
-        raise StoreUnavailableError(store="the store", doing="asking")
+        raise StoreUnavailableError(store="Disk", doing="asking", cause="it is full")
 
-    with pytest.raises(StoreUnavailableError, match="while resting"):
+    with pytest.raises(StoreUnavailableError, match=r"while resting .*; Disk said at last: it is"):
         await patiently(never, doing="resting")
 
     assert anyio.current_time() == pytest.approx(PATIENCE_S)

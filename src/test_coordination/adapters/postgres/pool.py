@@ -32,10 +32,20 @@ COMMAND_S_MAX: Final = 30.0
 IDLE_S_MAX: Final = 3.0
 ROLLBACK_S_MAX: Final = 5.0
 
-# PostgreSQL's own classes of errors: connection lost, not authorised, no such database, rolled
-# back for the sake of another transaction, resources exhausted, lock not had in time, and
-# interrupted by an operator, by a shutdown or by our own time limit.
-GONE: Final = ("08", "28", "3D", "40", "53", "55P03", "57")
+# PostgreSQL's own classes of errors: connection lost, takes no writes, not authorised, no such
+# database, rolled back for the sake of another transaction, resources exhausted, lock not had in
+# time, interrupted by an operator, by a shutdown or by our own time limit, and its own disk.
+GONE: Final = ("08", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
+REMEDIES: Final = {
+    "25006": "it takes no writes, as a standby does: give the address of the primary, or those of "
+    "all with target_session_attrs=read-write",
+    "28": "see that the user and the password in its URL are right, and let in",
+    "3D": "make that database, or name another one in its URL",
+    "53100": "make room on the disk of its data",
+    "53300": "raise its max_connections, or let fewer programs use it",
+    "58": "see what its own log says of its disk",
+}
+"""What to do about what does not pass by itself, by the beginning of PostgreSQL's own code."""
 # The driver has no class of its own for "this connection, or the pool, is no more".
 LOST: Final = ("closed", "closing", "released back to the pool")
 
@@ -72,8 +82,21 @@ def translated(doing: str) -> Generator[None]:
     ) as error:
         if not _is_gone(error):
             raise
-        cause = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise StoreUnavailableError(store=STORE, doing=doing, cause=cause) from error
+        raise StoreUnavailableError(store=STORE, doing=doing, cause=_cause(error)) from error
+
+
+def _cause(error: Exception) -> str:
+    """Return in one line what went wrong, and what to do about it if it does not pass."""
+    said = " ".join(str(error).split())
+    cause = f"{type(error).__name__}: {said}".removesuffix(": ")
+    state = _state(error)
+    remedy = next((to_do for code, to_do in REMEDIES.items() if state.startswith(code)), "")
+    return f"{cause}; {remedy}" if remedy else cause
+
+
+def _state(error: Exception) -> str:
+    """Return PostgreSQL's own code of an error; empty if it has none."""
+    return str(getattr(error, "sqlstate", None) or "")
 
 
 def _is_gone(error: Exception) -> bool:
@@ -83,7 +106,7 @@ def _is_gone(error: Exception) -> bool:
         case asyncpg.InternalClientError():  # as when a server ends it in the middle of a message
             return True
         case asyncpg.PostgresError():
-            return str(getattr(error, "sqlstate", "")).startswith(GONE)
+            return _state(error).startswith(GONE)
         case _:
             return any(word in str(error) for word in LOST)
 
@@ -162,12 +185,19 @@ async def open_connection(url: str, *, statement_s_max: float) -> Connection:
 async def connection(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
     """Lend a connection on which each statement is a transaction.
 
+    One to a server that takes no writes any more is cut, so that the next one is to another
+    server if the URL names several, or if its name leads to another by then.
+
     Raises:
         StoreUnavailableError: none was free in time, or it broke.
     """
     with translated(doing):
         async with pool.acquire(timeout=ACQUIRE_S_MAX) as lent:
-            yield lent
+            try:
+                yield lent
+            except asyncpg.ReadOnlySQLTransactionError:
+                lent.terminate()
+                raise
 
 
 @asynccontextmanager

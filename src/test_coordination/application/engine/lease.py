@@ -65,6 +65,7 @@ class Lease:
         self._sent = self._until = timedelta(0)
         self._revived_at: timedelta | None = None
         self._failed_at: timedelta | None = None
+        self._failure: StoreUnavailableError | None = None
         self._asking: list[_Question] = []
         self._asked = anyio.Event()
         self._lapse = anyio.Event()
@@ -98,6 +99,11 @@ class Lease:
         return self.valid and self._machine.uptime() - self._revived_at >= LEASE
 
     @property
+    def failure(self) -> StoreUnavailableError | None:
+        """Return why the store did not hear the last beat; None if it did."""
+        return self._failure
+
+    @property
     def away(self) -> bool:
         """Tell whether the store was asked just now, and did not answer in time."""
         if self._failed_at is None:
@@ -126,8 +132,9 @@ class Lease:
                 await self._answer(asking)
             if limit.cancelled_caught:
                 raise away("renewing a worker's lease", BEAT_LIMIT)
-            self._failed_at = None
-        except StoreUnavailableError:
+            self._failed_at = self._failure = None
+        except StoreUnavailableError as error:
+            self._failure = error
             now = self._machine.uptime()
             # One that took much longer than it may was stopped meanwhile: it shows nothing.
             self._failed_at = now if now - sent <= BEAT_LIMIT + MARGIN else None
@@ -235,7 +242,7 @@ class Hold:
                 await self._find_out(urgent=True)
             return self._sure_of
         doing = f"looking whether execution {self.execution} is still this worker's"
-        raise away(doing, STORE_PATIENCE)
+        raise away(doing, STORE_PATIENCE, self._lease.failure)
 
     async def unless_lost(self) -> None:
         """Return unless it is known, or can be found out soon, that another worker has it.

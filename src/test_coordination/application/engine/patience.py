@@ -24,16 +24,21 @@ async def patiently(act: Callable[[], Awaitable[Found]], *, doing: str) -> Found
     Raises:
         StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
     """
+    last: StoreUnavailableError | None = None
     with anyio.move_on_after(STORE_PATIENCE.total_seconds()):
         while True:
             try:
                 return await act()
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
+                last = error
                 await anyio.sleep(RETRY_S)
-    raise away(doing, STORE_PATIENCE)
+    raise away(doing, STORE_PATIENCE, last)
 
 
-def away(doing: str, waited: timedelta) -> StoreUnavailableError:
-    """Return the error of who waited in vain."""
-    cause = f"it did not come back within {waited.total_seconds():g} s"
+def away(
+    doing: str, waited: timedelta, last: StoreUnavailableError | None = None
+) -> StoreUnavailableError:
+    """Return the error of who waited in vain; ``last`` is why the last try had no success."""
+    why = f"; {last.store} said at last: {last.cause}" if last is not None and last.cause else ""
+    cause = f"it did not come back within {waited.total_seconds():g} s{why}"
     return StoreUnavailableError(store="the execution log", doing=doing, cause=cause)

@@ -176,6 +176,7 @@ class Recorder:
 
     async def _write(self, events: Sequence[Event]) -> None:
         now, page, again = self._stores.clock.now(), None, False
+        last: StoreUnavailableError | None = None
         with anyio.move_on_after(self._patience.total_seconds()):
             while page is None or self.state is not page.after:
                 try:
@@ -183,13 +184,13 @@ class Recorder:
                     page = page or self._folded(events, now)
                     if self.state is not page.after:
                         await self._append(page, again=again)
-                except StoreUnavailableError:
-                    again = page is not None
+                except StoreUnavailableError as error:
+                    again, last = page is not None, error
                     await anyio.sleep(RETRY_S)
             self._patience = STORE_PATIENCE
             return
         waited, self._patience = self._patience, _PATIENCE_LOST
-        raise away(f"recording what execution {self.state.id} did", waited)
+        raise away(f"recording what execution {self.state.id} did", waited, last)
 
     async def _append(self, page: _Page, *, again: bool) -> None:
         self._doubt = page
