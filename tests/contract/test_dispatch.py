@@ -179,10 +179,11 @@ async def test_nobody_is_at_more_than_he_may_be(scene: Scene) -> None:
 
 
 async def test_it_goes_only_to_a_worker_that_offers_all_it_requires(scene: Scene) -> None:
-    plain, able = Hands(scene), Hands(scene, offers=("fault freeze", "label zone=eu"))
+    plain = Hands(scene, offers=("python shop_checks",))
+    able = Hands(scene, offers=("fault freeze", "label zone=eu", "python shop"))
 
     async with plain.serving():
-        wanted = await scene.given("fault freeze", "label zone=eu")
+        wanted = await scene.given("fault freeze", "label zone=eu", "python shop.checks")
         await anyio.sleep(A_WHILE_S)
         async with able.serving():
             await able.until(1)

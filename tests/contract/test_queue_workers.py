@@ -125,3 +125,26 @@ async def test_what_runs_where_it_was_ordered_waits_for_no_worker(scene: Scene) 
     assert await scene.crowd.admit() == ["attached"]
     (shown,) = (await scene.crowd.line()).values()
     assert shown.lacks == ""
+
+
+async def test_a_module_goes_to_a_worker_that_may_call_its_package(scene: Scene) -> None:
+    await scene.comes("checks", "python shop.checks")
+    strangers = [await scene.worker(f"python {each}") for each in ("sho", "shop.check", "acme")]
+    assert await scene.crowd.admit() == []
+    (shown,) = (await scene.crowd.line()).values()
+
+    able = await scene.worker("python shop")
+    admitted = await scene.crowd.admit()
+    for worker in (*strangers, able):
+        await scene.workers.leave(worker)
+
+    assert admitted == ["checks"]
+    assert shown.lacks.startswith("no worker at work has python shop.checks; start one")
+
+
+async def test_whoever_may_call_everything_may_call_any_module(scene: Scene) -> None:
+    await scene.comes("checks", "python shop.checks")
+    able = await scene.worker("python *")
+
+    assert await scene.crowd.admit() == ["checks"]
+    await scene.workers.leave(able)

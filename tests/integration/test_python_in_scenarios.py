@@ -15,8 +15,10 @@ from test_coordination.adapters.isolation.calls import Allowance, PythonCalls
 from test_coordination.adapters.links.keeper import LinkKeeper
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.adapters.targets.process import ProcessServices
+from test_coordination.application.capabilities import Catalogue
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.lending import coordinating
+from test_coordination.application.routing import missing, offered
 from test_coordination.authoring import AuthorsDesk
 from test_coordination.domain.errors import InvalidDocumentError
 from test_coordination.domain.events import Outcome
@@ -44,16 +46,21 @@ steps:
 """
 
 
+def known(*allowed: str) -> Catalogue:
+    """Return all kinds, where functions of ``allowed`` packages may be called."""
+    functions = PythonCalls(Allowance(packages=allowed))
+    return catalogue(LinkKeeper(), ProcessServices(), functions)
+
+
 @asynccontextmanager
 async def coordinator(tmp_path: Path, *allowed: str) -> AsyncGenerator[Coordinator]:
     """Lend a coordinator on memory that may call functions of ``allowed`` packages."""
     world = AuthorsDesk(Settings(home=tmp_path)).world(system(tmp_path, server("exchange")))
-    functions = PythonCalls(Allowance(packages=allowed))
-    known = catalogue(LinkKeeper(), ProcessServices(), functions)
+    kinds = known(*allowed)
     secrets = KeptSecrets({"TOKEN": "hunter-2000"}, directory=tmp_path)
-    reader = DefinitionReader(known, world.expressions)
+    reader = DefinitionReader(kinds, world.expressions)
     async with coordinating(
-        replace(world, catalogue=known, secrets=secrets, reader=reader)
+        replace(world, catalogue=kinds, secrets=secrets, reader=reader)
     ) as lent:
         yield lent
 
@@ -105,3 +112,20 @@ async def test_what_may_not_be_called_is_refused_before_anything_runs(tmp_path: 
             await run(lent, "add", "a: 2")
 
     assert str(refused.value).count("'support.python_victims' may not be called here") == 2
+
+
+async def test_what_is_left_to_workers_goes_where_its_functions_may_be_called(
+    tmp_path: Path,
+) -> None:
+    async with coordinator(tmp_path, "support") as lent:
+        scenario = await lent.create_scenario(STORY.format(function="add", arguments="a: 2"))
+        ordered = await lent.execute_scenario(scenario, detached=True)
+        record = await lent.execution_record(ordered)
+
+    allowed, narrow = (
+        offered(known(each), system(tmp_path, server("exchange")))
+        for each in ("support", "shop_checks")
+    )
+    assert "python support.python_victims" in record.requires
+    assert missing(record.requires, allowed) == frozenset()
+    assert missing(record.requires, narrow) == {"python support.python_victims"}

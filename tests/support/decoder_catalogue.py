@@ -88,6 +88,13 @@ class Entry:
     def schema(self) -> Mapping[str, object]:
         return model_shape(self.model)
 
+    @property
+    def grants(self) -> frozenset[str]:
+        raise NotImplementedError
+
+    def needs(self, parameters: Mapping[str, object]) -> frozenset[str]:
+        raise NotImplementedError
+
     async def arm(
         self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]
     ) -> Receipt:

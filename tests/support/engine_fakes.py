@@ -90,6 +90,14 @@ class Told:
     def schema(self) -> Mapping[str, object]:
         return {"type": "object", "not": {"required": ["bad"]}}
 
+    @property
+    def grants(self) -> frozenset[str]:
+        return frozenset()
+
+    def needs(self, parameters: Mapping[str, object]) -> frozenset[str]:
+        del parameters
+        return frozenset()
+
 
 class SwitchFault(Told):
     """Switches a service off; it can be told what goes wrong, and counts its tries."""

@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 from uuid import UUID
 
-from support.engine_fakes import Kit
+from support.engine_fakes import Kit, Told
 from support.engine_lab import topology
 from support.virtual_time import ANCHOR
+from test_coordination.application.capabilities import Catalogue, Probe
 from test_coordination.application.fleet import Advert, Presence, Worker, taking
-from test_coordination.application.routing import NO_WORKER, lacking, offered, required
+from test_coordination.application.routing import (
+    NO_WORKER,
+    lacking,
+    missing,
+    offered,
+    required,
+)
+from test_coordination.domain.evidence import Facts
+from test_coordination.domain.expressions import Kind
 from test_coordination.domain.plan import (
     PLAN_FORMATS,
     ActionWork,
@@ -20,9 +32,11 @@ from test_coordination.domain.plan import (
     ScenarioWork,
     WaitWork,
 )
-from test_coordination.domain.values import ProbeName, ServiceName, StepId, WorkerId
+from test_coordination.domain.topology import Topology
+from test_coordination.domain.values import ProbeName, Receipt, ServiceName, StepId, WorkerId
 
 MINUTE = timedelta(minutes=1)
+LABEL = "; start one where --label gives it"
 EMPTY = Plan(
     scenario="s",
     topology="lab",
@@ -54,6 +68,55 @@ def step(
     )
 
 
+class Leave(Told):
+    """What takes leave, and has it for ``grants``."""
+
+    repeatable = False
+    undo = family = measured = unit = ""
+    scalable = frozenset[str]()
+    fields = MappingProxyType[str, Kind]({})
+
+    def __init__(self, kind: str, *grants: str) -> None:
+        super().__init__(kind)
+        self._grants = grants
+
+    @property
+    def grants(self) -> frozenset[str]:
+        return frozenset(f"python {each}" for each in self._grants)
+
+    def needs(self, parameters: Mapping[str, object]) -> frozenset[str]:
+        return frozenset({f"python {parameters['call']}"} if "call" in parameters else ())
+
+    async def run(self, topology: Topology, parameters: Mapping[str, object]) -> Facts:
+        raise NotImplementedError
+
+    def open(
+        self, topology: Topology, parameters: Mapping[str, object], *, timeout: timedelta
+    ) -> AbstractAsyncContextManager[Probe]:
+        raise NotImplementedError
+
+    async def capture(self, topology: Topology, parameters: Mapping[str, object]) -> object:
+        raise NotImplementedError
+
+    async def arm(
+        self, topology: Topology, service: ServiceName, parameters: Mapping[str, object]
+    ) -> Receipt:
+        raise NotImplementedError
+
+    async def inject(self, receipt: Receipt) -> Facts:
+        raise NotImplementedError
+
+    async def revert(self, receipt: Receipt) -> Facts:
+        raise NotImplementedError
+
+
+KNOWN = Catalogue(
+    faults={kind: Leave(kind) for kind in ("switch.off", "disk.full")},
+    actions={kind: Leave(kind, "shop", "acme.chaos") for kind in ("http.post", "python")},
+    probes={kind: Leave(kind) for kind in ("http", "sql", "python")},
+)
+
+
 def a_fault(kind: str) -> PlannedStep:
     work = FaultWork(fault=kind, service=ServiceName("shop"), hold=None)
     return step(kind.replace(".", "-"), fault=work)
@@ -77,7 +140,7 @@ def test_all_that_a_plan_is_made_of_is_required_that_of_its_steps_included() -> 
         ),
     )
 
-    assert required(plan, ["zone=eu"]) == {
+    assert required(plan, KNOWN, ["zone=eu"]) == {
         "plan format 1",
         "plan format 2",
         "topology lab",
@@ -106,7 +169,56 @@ def test_a_worker_offers_what_it_knows_reaches_and_is_called() -> None:
         "plan format 2",
     }
     assert offered(known, None) == all_kinds | formats
-    assert required(EMPTY) <= offered(known, topology())
+    assert required(EMPTY, known) <= offered(known, topology())
+
+
+def test_what_may_be_called_is_required_and_offered_by_name() -> None:
+    called = {"call": "shop.checks"}
+    look = PlannedProbe(
+        name=ProbeName("p"), kind="python", parameters=called, every=MINUTE, timeout=MINUTE
+    )
+    inner = replace(
+        EMPTY, steps=(step("look", probe=ProbeWork(kind="python", parameters={"call": "acme"})),)
+    )
+    plan = replace(
+        EMPTY,
+        probes=(look,),
+        steps=(
+            step("do", action=ActionWork(action="python", parameters={"call": "other"})),
+            step("nested", scenario=ScenarioWork(scenario="other", parameters={}, plan=inner)),
+        ),
+    )
+
+    needed = {word for word in required(plan, KNOWN) if word.startswith("python ")}
+
+    assert needed == {"python shop.checks", "python acme", "python other"}
+    assert offered(KNOWN, None) >= {"python shop", "python acme.chaos"}
+    assert missing(needed, offered(KNOWN, None)) == {"python acme", "python other"}
+
+
+def test_a_package_is_offered_with_all_that_is_in_it_and_nothing_beside() -> None:
+    wanted = frozenset({"python shop.checks.orders", "probe python", "label a.b"})
+    others = frozenset({"probe python", "label a.b"})
+
+    assert missing(wanted, others | {"python shop"}) == frozenset()
+    assert missing(wanted, others | {"python shop.checks.orders"}) == frozenset()
+    assert missing(wanted, others | {"python *"}) == frozenset()
+    assert missing(wanted, others | {"python shop.check"}) == {"python shop.checks.orders"}
+    assert missing(wanted, others | {"python sho"}) == {"python shop.checks.orders"}
+    assert missing(frozenset({"label a.b"}), frozenset({"label a", "python *"})) == {"label a.b"}
+
+
+def test_what_is_lacking_is_told_with_what_to_do() -> None:
+    one, other = frozenset({"python shop", "topology t"}), frozenset({"label zone=eu"})
+    wanted = frozenset({"python acme", "topology t"})
+
+    assert lacking(wanted, [one]) == (
+        "no worker at work has python acme; start one where TCOORD_ALLOWED_PYTHON names it"
+    )
+    assert lacking(frozenset({"python shop.a", "label zone=eu"}), [one, other]) == (
+        "no worker at work has all that it requires; the nearest lacks label zone=eu; "
+        "start one where --label gives it"
+    )
 
 
 def test_what_no_worker_has_is_told_by_the_nearest_one() -> None:
@@ -115,8 +227,8 @@ def test_what_no_worker_has_is_told_by_the_nearest_one() -> None:
     near = frozenset({"fault a", "fault b"})
 
     assert lacking(wanted, []) == NO_WORKER
-    assert lacking(wanted, [far, near]) == "no worker at work has label zone=eu"
-    assert lacking(wanted, [far]) == "no worker at work has fault b and label zone=eu"
+    assert lacking(wanted, [far, near]) == f"no worker at work has label zone=eu{LABEL}"
+    assert lacking(wanted, [far]) == f"no worker at work has fault b and label zone=eu{LABEL}"
     assert lacking(wanted, [far, wanted | {"fault c"}]) == ""
 
 

@@ -144,7 +144,8 @@ async def test_an_execution_waits_for_a_worker_with_its_labels() -> None:
         async with hired(lab, Load(labels=("zone=eu",))) as able:
             await until(20)
 
-    assert (waiting.admitted_at, waiting.lacks) == (None, "no worker at work has label zone=eu")
+    assert waiting.admitted_at is None
+    assert waiting.lacks.startswith("no worker at work has label zone=eu; start one")
     assert plain.heard.lines == []
     assert able.heard.lines == ["taken story", "ended story"]
 

@@ -92,6 +92,16 @@ class Typed:
         """See `Parameterised.schema`."""
         return model_shape(self.model)
 
+    @property
+    def grants(self) -> frozenset[str]:
+        """See `Parameterised.grants`: most things take no leave."""
+        return frozenset()
+
+    def needs(self, parameters: Mapping[str, object]) -> frozenset[str]:
+        """See `Parameterised.needs`."""
+        del parameters
+        return frozenset()
+
 
 P = TypeVar("P", bound=Parameters)
 

@@ -132,6 +132,15 @@ class Parameterised(Protocol):
         """
         ...
 
+    @property
+    def grants(self) -> frozenset[str]:
+        """Return what whoever runs this program lets it use, in the words of `routing`."""
+        ...
+
+    def needs(self, parameters: Mapping[str, object]) -> frozenset[str]:
+        """Return what must be granted where it is done with these, such as ``python shop``."""
+        ...
+
 
 class Fault(Parameterised, Protocol):
     """Something that can be done to a service, and undone by whoever has the receipt."""

@@ -102,9 +102,8 @@ class Executions:
     ) -> ExecutionId:
         """Put an execution into the queue and return its name once that is durable.
 
-        One that is attached is begun by this worker as soon as it is let in, one that is
-        detached by whichever worker takes it. An order whose ``id`` there is already changes
-        nothing.
+        This worker begins one that is attached as soon as it is let in; a detached one waits for
+        any worker to take it. An order whose ``id`` there is already changes nothing.
 
         Raises:
             DefinitionKindError: what is stored is no scenario; nothing is begun.
@@ -123,11 +122,12 @@ class Executions:
             requested_by=order.requested_by,
             suite=order.suite,
             priority=order.priority,
-            requires=required(plan, order.requires) if order.detached else frozenset(),
         )
         await Dependencies(world=self._world).check(record.plan)
         if order.detached:
-            await self._world.stores.log.create(replace(record, worker=NOBODY, detached=True))
+            needed = required(plan, self._world.catalogue, order.requires)
+            left = replace(record, worker=NOBODY, detached=True, requires=needed)
+            await self._world.stores.log.create(left)
             self.lobby.hint()
         else:
             await self._begin(loaded, record)

@@ -13,6 +13,7 @@ from test_coordination.adapters.isolation.calls import Allowance, Call
 from test_coordination.adapters.parameters import Parameters, Typed
 from test_coordination.adapters.shapes import BOUNDS, matching, shown_as
 from test_coordination.application.capabilities import ParameterProblem
+from test_coordination.application.routing import PYTHON
 from test_coordination.domain.values import BYTES_EXPECTED, format_bytes, parse_bytes
 
 MEMORY_LEAST: Final = 64 * 1024**2
@@ -93,3 +94,13 @@ class Calling(Typed):
         if ("call",) in unknown or not (text := self.allowance.problem(call)):
             return found
         return [*found, ParameterProblem(path=("call",), text=f"'call': {text}")]
+
+    @property
+    def grants(self) -> frozenset[str]:
+        """See `Parameterised.grants`: the packages and modules that may be called."""
+        return frozenset(f"{PYTHON} {one}" for one in self.allowance.named)
+
+    def needs(self, parameters: Mapping[str, object]) -> frozenset[str]:
+        """See `Parameterised.needs`: the module of the function."""
+        module = str(parameters["call"]).partition(":")[0]
+        return frozenset({f"{PYTHON} {module}"})

@@ -80,6 +80,11 @@ class Allowance:
 
     packages: tuple[str, ...] | None = None
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return those that are allowed as the operator names them."""
+        return (EVERYTHING,) if self.packages is None else self.packages
+
     def problem(self, call: str) -> str:
         """Return why ``call`` may not be called, or nothing if it may."""
         if self.packages is None or EVERYTHING in self.packages:

@@ -19,6 +19,7 @@ from test_coordination.application.fleet import (
     Service,
 )
 from test_coordination.application.ports import Clock, ExecutionRecord
+from test_coordination.application.routing import missing
 from test_coordination.domain.values import ExecutionId, WorkerId
 
 LOOK_EVERY: Final = timedelta(milliseconds=500)
@@ -111,7 +112,7 @@ class MemoryJobs:
 
 
 def _is_ready(kept: _Kept, service: Service, now: datetime) -> bool:
-    if not kept.job.requires <= service.offers or kept.not_before > now:
+    if missing(kept.job.requires, service.offers) or kept.not_before > now:
         return False
     return kept.renewed is None or kept.holder is None or kept.renewed < now - SILENT_MAX
 

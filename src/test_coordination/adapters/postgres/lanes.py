@@ -58,7 +58,8 @@ HEADS: Final = """
     LEFT JOIN lane_turn ON lane_turn.lane = head.lane
     WHERE NOT first.detached OR $1 AND EXISTS (
         SELECT FROM execution
-        JOIN worker ON offers @> requires AND NOT draining AND lease_ends > clock_timestamp()
+        JOIN worker ON covers(offers, requires)
+            AND NOT draining AND lease_ends > clock_timestamp()
         WHERE execution.id = first.execution_id
     )
 """

@@ -119,7 +119,8 @@ STRANDED: Final = """
     JOIN execution ON execution.id = execution_id
     WHERE waiting.detached AND NOT EXISTS (
         SELECT FROM worker
-        WHERE offers @> requires AND NOT draining AND lease_ends > clock_timestamp()
+        WHERE covers(offers, requires)
+            AND NOT draining AND lease_ends > clock_timestamp()
     )
     ORDER BY execution_id
     LIMIT $1

@@ -36,7 +36,7 @@ STOP_S_MAX: Final = 5.0
 AGAIN_S: Final = 0.5
 AGAIN_S_MAX: Final = 30.0
 
-KEYS: Final = "SELECT key FROM dispatch_route WHERE requires <@ $1::text[]"
+KEYS: Final = "SELECT key FROM dispatch_route WHERE covers($1::text[], requires)"
 
 # PgQueuer ends, returns and renews a job by its number alone. Whoever does so must still be the
 # one who has it, or a worker that was stopped and comes back would take it from the next one.

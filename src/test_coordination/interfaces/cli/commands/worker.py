@@ -125,8 +125,10 @@ def _introduce(worker: FleetWorker) -> None:
     memory = f", {format_bytes(load.memory_max)} of memory" if load.memory_max is not None else ""
     probes = f", {load.probes_per_s:g} probes a second" if load.probes_per_s is not None else ""
     click.echo(f"worker {worker.me}: at most {load.executions_max} executions{memory}{probes}")
-    said = sorted(offer for offer in offers if offer.startswith(("topology ", "label ")))
-    click.echo(f"offers {', '.join(said) if said else 'no system: it was given no topology'}")
+    shown = sorted(each for each in offers if each.startswith(("topology ", "label ", "python ")))
+    if not any(each.startswith("topology ") for each in shown):
+        shown.append("no system, for it was given no topology")
+    click.echo(f"offers {', '.join(shown)}")
 
 
 class _Told:

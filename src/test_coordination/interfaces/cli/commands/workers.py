@@ -47,7 +47,9 @@ def _line(present: Presence) -> str:
         return f"{worker.id}  {_state(present):<8}  {place}"
     at = f"{advert.executions}/{advert.executions_max}"
     memory = f"{advert.memory // MIB} MiB"
-    said = ", ".join([*_named(advert.offers, "topology "), *_named(advert.offers, "label ")])
+    modules = [f"python {each}" for each in _named(advert.offers, "python ")]
+    named = (*_named(advert.offers, "topology "), *_named(advert.offers, "label "), *modules)
+    said = ", ".join(named)
     begin = f"{worker.id}  {_state(present):<8}  {at:>7}  {memory:>8}"
     return f"{begin}  {place}  {advert.program}  {said}"
 
