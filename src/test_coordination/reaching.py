@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from test_coordination.adapters.machine import SystemClock, TimeOrderedIdentities
 from test_coordination.adapters.postgres.executions import open_execution_log
+from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import open_pool
 from test_coordination.adapters.postgres.wishes import open_wishes as open_postgres_wishes
 from test_coordination.adapters.postgres.workers import open_workers
@@ -46,12 +48,7 @@ async def open_controls(settings: Settings) -> AsyncGenerator[Controls]:
     async with AsyncExitStack() as stack:
         url, redis_url = await stack.enter_async_context(server_urls(settings))
 
-        async def prepare() -> None:
-            from test_coordination.adapters.postgres.migrate import migrate  # noqa: PLC0415  the job queue comes with it, slow to import and of no use here
-
-            await migrate(url)
-
-        kept = open_postgres_wishes(url, prepare=prepare)
+        kept = open_postgres_wishes(url, prepare=partial(migrate, url))
         ways = Ways(
             kept=await stack.enter_async_context(kept),
             quick=await stack.enter_async_context(open_redis_wishes(redis_url)),

@@ -41,7 +41,21 @@ COMMANDS = (
     "worker",
     "workers",
 )
-SLOW = ("aiohttp", "asyncpg", "cel_expr_python", "jinja2", "pydantic", "redis", "rich", "yaml")
+SLOW = (
+    "aiohttp.client",
+    "asyncpg",
+    "cel_expr_python",
+    "jinja2.environment",
+    "pydantic",
+    "redis",
+    "rich",
+    "yaml",
+)
+ALL_IN_ALL = """
+import sys
+import test_coordination.program
+print(sys.modules.keys() & {"aiohttp.client", "jinja2.environment", "pgqueuer"})
+"""
 LOADED = f"""
 import sys
 from test_coordination.__main__ import main
@@ -94,8 +108,14 @@ def test_what_needs_no_server_imports_nothing_for_servers(
     assert said.status == 0
     imported = said.out.splitlines()[-1]
     assert imported.startswith("slow: [")
-    assert not any(name in imported for name in ("redis", "jinja2", "rich"))
+    assert not any(name in imported for name in ("aiohttp", "redis", "jinja2", "rich"))
     assert not bare.home.exists()
+
+
+def test_what_only_some_commands_need_is_imported_by_none_before(bare: Terminal) -> None:
+    said = bare.run(program=(sys.executable, "-c", ALL_IN_ALL))
+
+    assert said.out == "set()\n"
 
 
 def test_the_help_lists_every_command_and_each_has_a_help_of_its_own(bare: Terminal) -> None:

@@ -11,13 +11,12 @@ from importlib.metadata import version
 import anyio
 import asyncpg
 import pytest
-from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.settings import DBSettings
 
 from support.stores_story import NEW, new_record, new_scenario
 from test_coordination.adapters.postgres.dispatch import PostgresDispatch, enqueue
 from test_coordination.adapters.postgres.executions import open_execution_log
-from test_coordination.adapters.postgres.jobs import SETTINGS, OneConnection, builders
+from test_coordination.adapters.postgres.jobs import SETTINGS, queries
 from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import Pool, open_pool, transaction
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
@@ -85,7 +84,7 @@ async def pool(empty_database: str) -> AsyncIterator[Pool]:
 async def planned(pool: Pool) -> list[str]:
     """Return what the job queue would still change about its tables."""
     async with pool.acquire() as lent:
-        plan = await Queries(OneConnection(lent), **builders()).plan_upgrade()
+        plan = await queries(lent).plan_upgrade()
     return [*plan.statements, *plan.notes]
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 
-import aiohttp
 import anyio
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from test_coordination.adapters.later import aiohttp
 from test_coordination.adapters.parameters import (
     URL_SHAPE,
     Duration,

@@ -9,11 +9,8 @@ from typing import Final
 
 import anyio
 import asyncpg
-from pgqueuer.adapters.persistence.queries import Queries
 
-from test_coordination.adapters.postgres.jobs import OneConnection, builders
 from test_coordination.adapters.postgres.pool import Connection, Pool, connection, transaction
-from test_coordination.adapters.postgres.shift import Shift
 from test_coordination.application.fleet import Advert, Job, Presence, Service, Worker
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.values import ExecutionId, WorkerId
@@ -77,10 +74,12 @@ async def enqueue(lent: Connection, jobs: Sequence[Job]) -> None:
     """
     if not jobs:
         return
+    from test_coordination.adapters.postgres.jobs import queries  # noqa: PLC0415  its library is slow to import, and seldom needed
+
     keys = {job.execution: _key(job.requires) for job in jobs}
     routes = {keys[job.execution]: sorted(job.requires) for job in jobs}
     await lent.executemany(ADD_ROUTE, sorted(routes.items()))
-    await Queries(OneConnection(lent), **builders()).enqueue(
+    await queries(lent).enqueue(
         [keys[job.execution] for job in jobs],
         [job.execution.bytes for job in jobs],
         [job.priority for job in jobs],
@@ -122,6 +121,8 @@ class PostgresDispatch:
 
     async def serve(self, service: Service) -> None:
         """See `Dispatch.serve`."""
+        from test_coordination.adapters.postgres.shift import Shift  # noqa: PLC0415  its library is slow to import, and only workers serve
+
         async with anyio.create_task_group() as group:
             group.start_soon(self._keep_well)
             await Shift(self._pool, self._url, service).serve()

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Final, Self, TypedDict
 
 import anyio
@@ -53,35 +52,15 @@ SETTINGS: Final = DBSettings(
     widen_id=True,
 )
 
-RELEASE: Final = "SELECT version FROM dispatch_engine"
-RECORD: Final = """
-    INSERT INTO dispatch_engine (version) VALUES ($1)
-    ON CONFLICT ((true)) DO UPDATE SET version = excluded.version, applied_at = now()
-"""
 NOTIFY: Final = "SELECT pg_notify($1, $2)"
 STILL_THERE: Final = "SELECT"
 
 _JSONB: Final = re.compile(r"\$(\d+)::jsonb", re.IGNORECASE)
 
 
-async def bring_up_to_date(lent: Connection) -> None:
-    """Make the tables of the job queue, or change them into those of the release that we have.
-
-    Nobody else may do so meanwhile, and repeating it is safe. What a later release has made is
-    left alone.
-    """
-    made: str | None = await lent.fetchval(RELEASE)
-    release = version("pgqueuer")
-    if made is not None and _numbers(made) >= _numbers(release):
-        return
-    plan = await Queries(OneConnection(lent), **builders()).plan_upgrade()
-    for statement in plan.statements:
-        await lent.execute(statement)
-    await lent.execute(RECORD, release)
-
-
-def _numbers(release: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", release)[:3])
+def queries(lent: Connection) -> Queries:
+    """Return PgQueuer's statements on a connection, in the transaction that it is in."""
+    return Queries(OneConnection(lent), **builders())
 
 
 class _Builders(TypedDict):

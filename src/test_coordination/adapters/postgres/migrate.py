@@ -14,7 +14,6 @@ from typing import ClassVar, Final
 import anyio
 import asyncpg
 
-from test_coordination.adapters.postgres.jobs import bring_up_to_date
 from test_coordination.adapters.postgres.partitions import add_months_ahead
 from test_coordination.adapters.postgres.pool import (
     SCHEMA,
@@ -23,6 +22,7 @@ from test_coordination.adapters.postgres.pool import (
     connect,
     translated,
 )
+from test_coordination.adapters.postgres.releases import bring_up_to_date
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 
 SHIPPED: Final = resources.files("test_coordination.adapters.postgres") / "migrations"

@@ -19,9 +19,9 @@ from test_coordination.adapters.postgres.jobs import (
     DOING,
     RETRY_S,
     SETTINGS,
-    OneConnection,
     PatientPool,
     builders,
+    queries,
 )
 from test_coordination.adapters.postgres.pool import Pool, transaction
 from test_coordination.application.fleet import Handled, Service
@@ -57,8 +57,8 @@ class Shift:
         """Serve as ``service``, whose name is what its jobs are kept under."""
         self._service = service
         self._driver = PatientPool(pool, url)
-        queries = _FencedQueries(pool, self._driver, self)
-        self._manager = QueueManager(queries, Channel(SETTINGS.channel))
+        fenced = _FencedQueries(pool, self._driver, self)
+        self._manager = QueueManager(fenced, Channel(SETTINGS.channel))
         self._manager.queue_manager_id = self.worker
         self._scopes: set[anyio.CancelScope] = set()
 
@@ -212,7 +212,7 @@ class _FencedQueries(Queries):
                 async with transaction(self._pool, doing=DOING) as lent:
                     rows = await lent.fetch(OURS, jobs, self._shift.worker)
                     ours = frozenset(JobId(row["id"]) for row in rows)
-                    await act(Queries(OneConnection(lent), **builders()), ours)
+                    await act(queries(lent), ours)
                     return
             except StoreUnavailableError:
                 await anyio.sleep(RETRY_S)

@@ -10,10 +10,10 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
-import aiohttp
 import anyio
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from test_coordination.adapters.later import aiohttp
 from test_coordination.adapters.parameters import (
     URL_SHAPE,
     InvalidParametersError,

@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 import anyio
 
 from test_coordination.adapters.kernel import nearby
+from test_coordination.adapters.later import aiohttp
 from test_coordination.adapters.targets.record import HealthCheck
 
 LOOK_MAX: Final = timedelta(seconds=2)
