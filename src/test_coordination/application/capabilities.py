@@ -375,22 +375,6 @@ class LinkControl(Protocol):
         ...
 
 
-class SystemControl(Protocol):
-    """Starts and stops all services of a topology, and the proxies on its links."""
-
-    async def up(self, topology: Topology) -> None:
-        """Start whatever does not run, in the order of dependencies; return when all is healthy.
-
-        Raises:
-            TargetFailedError: a service would not start; those started before it keep running.
-        """
-        ...
-
-    async def down(self, topology: Topology) -> None:
-        """Stop whatever runs, in the reverse order; return when no process is left."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """All that a scenario may ask for, by name."""

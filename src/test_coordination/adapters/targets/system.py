@@ -23,7 +23,7 @@ PRIVATE: Final = 0o700
 
 
 class ProcessSystem:
-    """A ``SystemControl`` for services that are processes, and the proxies on their links."""
+    """Starts and stops all services of a topology, which are processes, and its links' proxies."""
 
     def __init__(self, services: ProcessServices) -> None:
         self._services = services
@@ -40,7 +40,13 @@ class ProcessSystem:
             await _declare(Path(self._services.locate(topology, service.name)), specification)
 
     async def up(self, topology: Topology) -> None:
-        """See ``SystemControl.up``; proxies whose links have changed are started anew."""
+        """Start whatever does not run, in the order of dependencies; return when all is healthy.
+
+        Proxies whose links have changed are started anew.
+
+        Raises:
+            TargetFailedError: a service would not start; those started before it keep running.
+        """
         await self.declare(topology)
         if topology.links:
             await self._start_links(topology)
@@ -52,7 +58,10 @@ class ProcessSystem:
         await _in_waves(waits_for, start, go_on=False)
 
     async def down(self, topology: Topology) -> None:
-        """See ``SystemControl.down``; what is left of services that were renamed ends first."""
+        """Stop whatever runs, in the reverse order; return when no process is left.
+
+        What is left of services that were renamed ends first.
+        """
         folder = folder_of(topology)
         known = {self._services.locate(topology, name) for name in topology.services}
         for stray in sorted({str(path) for path in folder.glob("*.json")} - known):
