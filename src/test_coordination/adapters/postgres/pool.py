@@ -31,6 +31,7 @@ COMMAND_S_MAX: Final = 30.0
 # his locks keep nobody from taking over what he had.
 IDLE_S_MAX: Final = 3.0
 ROLLBACK_S_MAX: Final = 5.0
+RELEASE_S_MAX: Final = 1.0
 
 # PostgreSQL's own classes of errors: connection lost, takes no writes, not authorised, no such
 # database, rolled back for the sake of another transaction, resources exhausted, lock not had in
@@ -192,12 +193,20 @@ async def connection(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
         StoreUnavailableError: none was free in time, or it broke.
     """
     with translated(doing):
-        async with pool.acquire(timeout=ACQUIRE_S_MAX) as lent:
-            try:
-                yield lent
-            except asyncpg.ReadOnlySQLTransactionError:
-                lent.terminate()
-                raise
+        lent = await pool.acquire(timeout=ACQUIRE_S_MAX)
+        try:
+            yield lent
+        except asyncpg.ReadOnlySQLTransactionError:
+            lent.terminate()
+            raise
+        finally:
+            # A server that hangs does not even confirm that it stops what was cancelled. Whoever
+            # is cancelled does not wait for long, and the driver cuts the connection.
+            with (
+                anyio.CancelScope(shield=True),
+                suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError),
+            ):
+                await pool.release(lent, timeout=RELEASE_S_MAX)
 
 
 @asynccontextmanager
