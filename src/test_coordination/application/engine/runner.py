@@ -236,7 +236,8 @@ class Runner:
         trouble = self._live.trouble()
         if trouble and not self._told:
             self._told = True
-            self._note(Noted(text=trouble), group)
+            if trouble not in self._recorder.state.notes:  # a worker before may have said so
+                self._note(Noted(text=trouble), group)
 
     def _note(self, event: Event, group: TaskGroup) -> None:
         """Record ``event`` without waiting for it."""
