@@ -24,7 +24,8 @@ from test_coordination.adapters.postgres.pool import open_pool
 from test_coordination.adapters.postgres.queue import PostgresQueue
 from test_coordination.adapters.postgres.scenarios import PostgresScenarioStore
 from test_coordination.adapters.postgres.workers import open_workers
-from test_coordination.application.fleet import Advert, Dispatch, Worker, Workers
+from test_coordination.application.fleet import NOBODY, Advert, Dispatch, Worker, Workers
+from test_coordination.domain.events import ExecutionReleased
 from test_coordination.domain.values import WorkerId
 
 LONG = timedelta(minutes=1)
@@ -148,3 +149,25 @@ async def test_whoever_may_call_everything_may_call_any_module(scene: Scene) -> 
 
     assert await scene.crowd.admit() == ["checks"]
     await scene.workers.leave(able)
+
+
+async def test_what_was_given_back_is_told_with_the_reason_also_once_it_has_begun(
+    scene: Scene,
+) -> None:
+    crowd, able = scene.crowd, await scene.worker()
+    await scene.comes("one")
+    assert await crowd.admit() == ["one"]
+    (new,) = (await crowd.line()).values()
+
+    await crowd.tell("one", ExecutionReleased(reason="it knows no such thing", refused=True))
+    (pending,) = (await crowd.line()).values()
+    await crowd.begins("one", ExecutionReleased(reason="it left"))
+    held = await crowd.line()
+    record = crowd.stories["one"].record
+    await scene.workers.claim(record.id, by=NOBODY, epoch=record.epoch, from_living=True)
+    (running,) = (await crowd.line()).values()
+    await scene.workers.leave(able)
+
+    assert (new.released, pending.released) == ("", "it knows no such thing")
+    assert held == {}, "a worker has it"
+    assert (running.released, running.place, running.lacks) == ("it left", 0, "")

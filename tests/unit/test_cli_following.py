@@ -53,6 +53,19 @@ class Running:
         return render_entry(entry)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Running):
+    """The same, where an execution of ``text`` was left to workers, and there are none."""
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncGenerator[Coordinator]:
+        async with Lab().coordinator() as coordinator:
+            scenario = await coordinator.create_scenario(self.text)
+            await coordinator.execute_scenario(scenario, detached=True)
+            threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+            yield coordinator
+
+
 def ran(command: click.Command, *words: str, program: Running) -> Result:
     return CliRunner().invoke(command, list(words), obj=program)
 
@@ -84,6 +97,14 @@ def test_who_leaves_is_told_where_to_go_on(words: list[str]) -> None:
 
     assert said.exit_code == 130
     assert " --after 2`" in said.stderr
+
+
+def test_what_waits_for_a_worker_is_told_with_what_is_lacking() -> None:
+    said = ran(follow.command, program=Waiting(text=SHORT, interrupted=True))
+
+    assert said.exit_code == 130
+    lines = said.stdout.splitlines()
+    assert lines[1] == "waits: for a worker: no worker is at work; start one with `tcoord worker`"
 
 
 def test_an_unknown_execution_is_refused() -> None:

@@ -27,7 +27,7 @@ from test_coordination.domain.events import (
     StepRetried,
     StepStarted,
 )
-from test_coordination.domain.execution import Execution, IllegalTransitionError
+from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
 from test_coordination.domain.failures import ErrorClass, classify
 from test_coordination.domain.report import reported_steps
 from test_coordination.domain.values import (
@@ -108,6 +108,16 @@ def test_a_fault_that_is_undone_by_who_only_ends_its_execution_is_not_called_los
 def test_what_was_never_begun_cannot_be_carried_on(event: Event) -> None:
     with pytest.raises(IllegalTransitionError):
         after(event)
+
+
+def test_what_a_worker_refused_to_begin_waits_on_and_knows_how_often() -> None:
+    refused = ExecutionReleased(reason="it knows no such fault", refused=True)
+    state = after(refused, refused)
+
+    assert (state.status, state.handovers) == (Status.PENDING, 2)
+    assert state.released == "it knows no such fault"
+    assert after(refused, STARTED, RELEASED).released == RELEASED.reason
+    assert after(STARTED, refused).handovers == 1
 
 
 def test_a_fault_knows_in_which_try_it_was_armed_and_a_step_when_the_last_one_failed() -> None:

@@ -142,6 +142,10 @@ def test_a_try_that_failed_is_told_with_what_comes_next() -> None:
     [
         (ExecutionReleased(reason="it left"), "waiting for another worker: it left"),
         (
+            ExecutionReleased(reason="given back: it cannot", refused=True),
+            "given back: it cannot; another worker is waited for",
+        ),
+        (
             ExecutionTakenOver(worker=ME, reason="it left", continues=True),
             "carried on by another worker: it left",
         ),

@@ -76,6 +76,10 @@ def test_one_in_whose_way_nothing_is_is_told_so() -> None:
     assert [*reasons(admitted)] == ["let in; its worker begins it"]
     assert [*reasons(replace(admitted, detached=True))] == ["let in; for a worker"]
     assert [*reasons(lacking)] == ["for a worker: no worker is at work"]
+    assert [*reasons(replace(admitted, detached=True, released="given back by worker 7: why"))] == [
+        "let in; for a worker",
+        "not for the first time: given back by worker 7: why",
+    ]
 
 
 def test_a_line_tells_the_place_since_when_and_who_asked_how_urgently() -> None:

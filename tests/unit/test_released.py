@@ -132,7 +132,7 @@ async def test_what_was_handed_on_too_often_is_ended_by_the_sweep() -> None:
     state = await lab.state(execution)
     assert not swept.released
     assert state.verdict is Verdict.COULD_NOT_RUN
-    assert f"and {HANDOVERS_MAX} others carried it on before that" in state.reason
+    assert f"and {HANDOVERS_MAX} others had it before that" in state.reason
 
 
 @virtual

@@ -121,7 +121,8 @@ class Waiting:
     One that has been let in (``admitted_at``) waits for its worker, a detached one for any that
     has all that it ``requires``; its place is 0, and nothing is in its way. So it is with a
     detached one that no worker at work can carry out: it is not let in, and keeps nobody else
-    out. ``lacks`` says why none can.
+    out. ``lacks`` says why none can, and ``released`` why the last worker that had it has it no
+    more, also of one that has begun.
     """
 
     execution: ExecutionId
@@ -135,6 +136,7 @@ class Waiting:
     admitted_at: datetime | None
     obstacles: tuple[Obstacle, ...]
     lacks: str = ""
+    released: str = ""
 
 
 @dataclass(eq=False, kw_only=True)

@@ -24,6 +24,7 @@ from test_coordination.application.holders import LetGoError
 from test_coordination.application.lobby import Lobby
 from test_coordination.application.ports import ExecutionRecord
 from test_coordination.application.world import World
+from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
     AbortRequested,
     Event,
@@ -84,6 +85,8 @@ class Run:
                 await self._release()
         except Exception as error:  # noqa: BLE001  a border: its failure must not end the executions beside it
             self.failure = self.failure or self.hands.vault.conceal_error(error)
+            if self.record.detached and not isinstance(error, LOST):
+                await self._break_off()
         finally:
             self.ended.set()
 
@@ -122,6 +125,9 @@ class Run:
         return self.state
 
     async def _begin(self, lobby: Lobby, why: str) -> None:
+        if self.state.handovers >= HANDOVERS_MAX:
+            await self._cleaning.end(self.record, by=self.record.worker, why=why)
+            return
         if self.record.detached:
             await recalled(self, self.world.wishes.kept)
         if self.state.status is Status.RUNNING:
@@ -164,15 +170,11 @@ class Run:
         """Undo what the worker before left in force, and settle which of its steps go on."""
         plan, hands = self.record.plan, self.hands
         await recall(hands)
-        cleaning = self._cleaning
-        if self.state.handovers >= HANDOVERS_MAX:
-            await cleaning.end(self.record, by=self.record.worker, why=why)
-            return
         taken = ExecutionTakenOver(worker=self.record.worker, reason=why, continues=True)
         await self.recorder.record(taken)
         left = [fault.step for fault in self.state.outstanding]
         with anyio.CancelScope(shield=True):
-            await cleaning.undo_left()
+            await self._cleaning.undo_left()
         events = settled(plan, self.state, repeatable=hands.catalogue.repeatable)
         await self.recorder.record(*events, Noted(text=self._account(why, left, events)))
 
@@ -185,11 +187,21 @@ class Run:
         said = "".join(f"; {what} {', '.join(map(repr, steps))}" for what, steps in parts if steps)
         return f"worker {self.record.worker} carries it on, as {why}{said}"
 
-    async def _release(self) -> None:
+    async def _break_off(self) -> None:
+        """Leave it to another worker, and say what keeps this one from carrying it out."""
+        failure = self.failure
+        ours = not isinstance(failure, CoordinationError)
+        bug = f"a bug of ours: {type(failure).__name__}: " if ours else ""
+        self.leaving = f"given back by worker {self.record.worker}: {bug}{failure}"
+        await self._release(refused=self.state.status is Status.PENDING)
+        self.failure = failure
+
+    async def _release(self, *, refused: bool = False) -> None:
         """Say that it is for another worker; where that cannot be said the next sweep does."""
         with anyio.CancelScope(shield=True), suppress(*LOST):
-            if self.state.status is Status.RUNNING:
-                await self.recorder.record(ExecutionReleased(reason=self.leaving))
+            if refused or self.state.status is Status.RUNNING:
+                released = ExecutionReleased(reason=self.leaving, refused=refused)
+                await self.recorder.record(released)
                 # Told to end before it could, it has not undone what the worker before left.
                 if any(fault.status is not _TRIED for fault in self.state.outstanding):
                     await self._cleaning.undo_left()

@@ -50,9 +50,13 @@ class ExecutionTakenOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReleased:
-    """The worker that had it is gone, or let go of it; another one is to carry it on."""
+    """The worker that had it is gone, or let go of it; another one is to carry it on.
+
+    One that ``refused`` it could not carry it out at all, and has begun nothing.
+    """
 
     reason: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

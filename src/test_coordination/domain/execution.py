@@ -139,8 +139,8 @@ class Execution:
 
     ``changed_at`` is the time of the last entry of its log. ``heeded`` is the last wish to pause or
     to resume it that came through a store. ``handovers`` counts the workers that carried it on
-    after another, and ``resumed_at`` is when the last of them did; ``worker`` is None while none
-    has it.
+    after another, or refused to, and ``resumed_at`` is when the last of them did; ``worker`` is
+    None while none has it, and ``released`` says why the last one has it no more.
     """
 
     id: ExecutionId
@@ -157,6 +157,7 @@ class Execution:
     heeded: WishId | None = None
     taken_over: str = ""
     handovers: int = 0
+    released: str = ""
     resumed_at: datetime | None = None
     steps: Mapping[StepId, StepState] = field(default_factory=dict)
     faults: Mapping[StepId, FaultState] = field(default_factory=dict)
@@ -210,7 +211,7 @@ class Execution:
             case _:
                 raise self._refused(entry)
 
-    def _while_pending(self, entry: Entry) -> Execution:
+    def _while_pending(self, entry: Entry) -> Execution:  # noqa: PLR0911  a case an event
         """Return it begun, or stopped before any worker began it."""
         match entry.event:
             case ExecutionStarted(worker=worker):
@@ -223,6 +224,8 @@ class Execution:
                     started_at=entry.at,
                     taken_over=reason,
                 )
+            case ExecutionReleased(refused=True) as released:
+                return self._released(released)
             case AbortRequested() as abort:
                 return replace(self, abort=self.abort or abort)
             case ExecutionPaused() | ExecutionResumed():
@@ -288,8 +291,11 @@ class Execution:
         lost = {fault.step: replace(fault, lost=True) for fault in self.outstanding}
         left = replace(self, worker=None, faults={**self.faults, **lost})
         if isinstance(event, ExecutionReleased):
-            return left
+            return left._released(event)  # noqa: SLF001  one of us
         return replace(left, worker=event.worker, handovers=self.handovers + 1, resumed_at=at)
+
+    def _released(self, event: ExecutionReleased) -> Execution:
+        return replace(self, handovers=self.handovers + event.refused, released=event.reason)
 
     def _with_step(self, entry: Entry) -> Execution:
         match entry.event:

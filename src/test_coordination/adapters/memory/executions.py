@@ -160,6 +160,15 @@ class MemoryExecutionLog:
         """Return for `MemoryQueue` the record of one that there is."""
         return self._kept[execution].record
 
+    def state(self, execution: ExecutionId) -> Execution:
+        """Return for `MemoryQueue` how one stands that there is."""
+        lines = enumerate(self._kept[execution].lines, start=1)
+        entries = (
+            Entry(position=position, at=at, event=decode_event(kind, body))
+            for position, (at, kind, body) in lines
+        )
+        return Execution.of(execution, entries)
+
     def let_in(self, execution: ExecutionId, *, at: datetime) -> ExecutionRecord:
         """Do for `MemoryQueue` what lets one in that waits; return its record."""
         self.books.let_in(execution, at=at)

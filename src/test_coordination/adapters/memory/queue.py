@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import chain, islice
 
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
-from test_coordination.application.fleet import Waiting
+from test_coordination.application.fleet import NOBODY, Waiting
 from test_coordination.application.ports import Clock, ExecutionRecord
 from test_coordination.application.routing import lacking
 from test_coordination.domain.admission import Obstacle, Register, choose, places
@@ -61,11 +61,7 @@ class MemoryQueue:
     async def waiting(self, *, limit: int) -> Sequence[Waiting]:
         """See `Queue.waiting`."""
         books, now = self._log.books, self._clock.now()
-        ready = (
-            self._waiting(execution)
-            for execution in books.admitted()
-            if self._log.known(execution).status is Status.PENDING
-        )
+        ready = map(self._waiting, filter(self._is_ready, books.admitted()))
         lanes = list(books.lanes(able=self._able, whole=True))
         register = Register(books.holdings())
         queued = (
@@ -74,6 +70,11 @@ class MemoryQueue:
         )
         stranded = map(self._waiting, books.stranded(self._able))
         return [*islice(chain(ready, queued, stranded), limit)]
+
+    def _is_ready(self, execution: ExecutionId) -> bool:
+        record = self._log.known(execution)
+        left = record.status is Status.RUNNING and record.worker == NOBODY
+        return record.status is Status.PENDING or left
 
     def _waiting(
         self, execution: ExecutionId, place: int = 0, obstacles: tuple[Obstacle, ...] = ()
@@ -91,4 +92,5 @@ class MemoryQueue:
             admitted_at=record.admitted_at,
             obstacles=obstacles,
             lacks=self._lacking(record.requires) if record.detached else "",
+            released=self._log.state(execution).released,
         )

@@ -19,7 +19,7 @@ from test_coordination.adapters.postgres.pool import (
     connection,
     transaction,
 )
-from test_coordination.application.fleet import Job, Waiting
+from test_coordination.application.fleet import NOBODY, Job, Waiting
 from test_coordination.application.routing import lacking
 from test_coordination.domain.admission import (
     Claim,
@@ -93,12 +93,20 @@ LET_IN: Final = """
 """
 
 STILL_WAITING: Final = "SELECT execution_id FROM waiting_execution WHERE execution_id = ANY ($1)"
+# What was taken once may have been given back: the last word of that is near the log's end.
 READY: Final = """
     SELECT execution.id, scenario_name, execution.requested_by, priority, detached, requires,
-        admitted_at, requested_at AS since
+        admitted_at, requested_at AS since,
+        CASE WHEN log_end > 0 THEN (
+            SELECT body ->> 'reason'
+            FROM execution_event
+            WHERE execution_event.execution_id = execution.id AND kind = 'ExecutionReleased'
+            ORDER BY position DESC
+            LIMIT 1
+        ) END AS released
     FROM admission
     JOIN execution ON execution.id = execution_id
-    WHERE status = 'pending'
+    WHERE status = 'pending' OR status = 'running' AND worker = $2
     ORDER BY at, execution_id
     LIMIT $1
 """
@@ -191,7 +199,7 @@ class PostgresQueue:
         """See `Queue.waiting`."""
         async with transaction(self._pool, doing="looking into the queue") as lent:
             offers = [frozenset(row["offers"]) for row in await lent.fetch(OFFERS)]
-            ready = [_waiting(row, row["since"]) for row in await lent.fetch(READY, limit)]
+            ready = [_waiting(row, row["since"]) for row in await lent.fetch(READY, limit, NOBODY)]
             queued = await _places(lent, limit=limit - len(ready))
             rows = await lent.fetch(SHOWN, [place.turn.applicant.id for place in queued])
             left = limit - len(ready) - len(queued)
@@ -276,4 +284,5 @@ def _waiting(row: asyncpg.Record, since: datetime, place: Place | None = None) -
         requires=frozenset(row["requires"]),
         admitted_at=row["admitted_at"],
         obstacles=() if place is None else place.obstacles,
+        released=row.get("released") or "",
     )

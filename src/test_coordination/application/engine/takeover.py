@@ -75,11 +75,12 @@ class Cleaning:
             LogConflictError: another worker has the execution.
             StoreUnavailableError: what was done could not be recorded.
         """
-        recorder, handovers = self.recorder, self.recorder.state.handovers
-        ended = recorder.state.status is Status.FINISHED
+        recorder, state = self.recorder, self.recorder.state
+        ended = state.status is Status.FINISHED
         if not ended:
-            tried = f", and {handovers} others carried it on before that" if handovers else ""
-            await recorder.record(ExecutionTakenOver(worker=by, reason=f"{why}{tried}"))
+            tried = f", and {state.handovers} others had it before that" if state.handovers else ""
+            last = f"; {state.released}" if state.handovers and state.released else ""
+            await recorder.record(ExecutionTakenOver(worker=by, reason=f"{why}{tried}{last}"))
         await self.undo_left()
         if not ended:
             await recorder.record(*conclusion(record.plan, recorder.state))

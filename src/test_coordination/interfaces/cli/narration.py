@@ -102,6 +102,8 @@ def narrate(event: Event, plan: Plan) -> Line | None:  # noqa: C901, PLR0911, PL
 
 def _handed_over(event: ExecutionTakenOver | ExecutionReleased) -> Line:
     match event:
+        case ExecutionReleased(refused=True, reason=reason):
+            return Line(text=f"{reason}; another worker is waited for", mood="warn")
         case ExecutionReleased(reason=reason):
             return Line(text=f"waiting for another worker: {reason}", mood="warn")
         case ExecutionTakenOver(continues=True, reason=reason):

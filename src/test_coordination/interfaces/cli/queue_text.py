@@ -33,6 +33,8 @@ def reasons(waiting: Waiting) -> Iterator[str]:
         yield "let in; its worker begins it" if not waiting.detached else "let in; for a worker"
     for claim, obstacles in groupby(waiting.obstacles, key=attrgetter("claim")):
         yield f"for {_wanted(claim)}: {', '.join(map(_held, obstacles))}"
+    if waiting.released:
+        yield f"not for the first time: {waiting.released}"
     if not (waiting.lacks or waiting.obstacles or waiting.admitted_at):
         yield "for nothing: it is let in next"
 
@@ -49,6 +51,7 @@ def queue_document(waiting: Waiting) -> dict[str, object]:
         "detached": waiting.detached,
         "requires": sorted(waiting.requires),
         "lacks": waiting.lacks,
+        "released": waiting.released,
         "admitted_at": waiting.admitted_at.isoformat() if waiting.admitted_at else None,
         "waits_for": [_document(obstacle) for obstacle in waiting.obstacles],
     }

@@ -1,8 +1,8 @@
-"""Tell what an execution waits for before it begins."""
+"""Tell what an execution waits for before it begins, and while no worker has it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import anyio
@@ -31,7 +31,10 @@ class Teller(Protocol):
 
 
 async def tell_of_the_queue(teller: Teller, execution: ExecutionId, shown: Progress) -> None:
-    """Tell what keeps ``execution`` out and where it stands, until it is let in."""
+    """Tell what keeps ``execution`` out and where it stands, until it is let in.
+
+    A detached one is told of until a worker has it.
+    """
     told, told_s = "", anyio.current_time()
     await anyio.sleep(FIRST_S)
     while (found := await _found(teller, execution)) is not None:
@@ -40,6 +43,16 @@ async def tell_of_the_queue(teller: Teller, execution: ExecutionId, shown: Progr
         if why != told or now_s - told_s >= MOVED_S:
             shown.queued(f"{place}: {why}")
             told, told_s = why, now_s
+        await anyio.sleep(LOOK_S)
+
+
+async def tell_while(
+    teller: Teller, execution: ExecutionId, shown: Progress, *, waits: Callable[[], bool]
+) -> None:
+    """Tell the same, again and again, whenever `waits` says that no worker has it."""
+    while True:
+        if waits():
+            await tell_of_the_queue(teller, execution, shown)
         await anyio.sleep(LOOK_S)
 
 
@@ -53,6 +66,8 @@ async def _found(teller: Teller, execution: ExecutionId) -> tuple[str, str] | No
     if mine is None:
         behind = len(waiting) == SEEN
         return (f"waits behind {SEEN} others", "for its turn") if behind else None
-    if mine.admitted_at is not None:
+    if mine.admitted_at is not None and not mine.detached:
         return None
+    if not mine.place:
+        return "waits", "; ".join(reasons(mine))
     return f"waits, number {mine.place} in the queue", "; ".join(reasons(mine))

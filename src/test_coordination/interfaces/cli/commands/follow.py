@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 import anyio
 import click
@@ -12,14 +13,25 @@ import click
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.engine.patience import patiently
 from test_coordination.application.ports import ExecutionRecord
-from test_coordination.domain.events import Entry
+from test_coordination.domain.events import (
+    Entry,
+    ExecutionReleased,
+    ExecutionStarted,
+    ExecutionTakenOver,
+)
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId
 from test_coordination.interfaces.cli.choosing import RECENT, chosen
 from test_coordination.interfaces.cli.exits import EXIT_STATUS, carried_out
 from test_coordination.interfaces.cli.options import examples
 from test_coordination.interfaces.cli.program import Program
-from test_coordination.interfaces.cli.progress import progress, say_verdict, shown_to_the_end
+from test_coordination.interfaces.cli.progress import (
+    Progress,
+    progress,
+    say_verdict,
+    shown_to_the_end,
+)
+from test_coordination.interfaces.cli.queueing import tell_while
 
 
 @click.command(
@@ -67,7 +79,8 @@ def command(program: Program, execution: str | None, *, after: int, output: str)
             try:
                 if output == "json":
                     return await _printed(program, identity, entries, after=after)
-                return await _shown(coordinator, record, entries, after=after)
+                telling = partial(tell_while, coordinator, identity, waits=place.waits)
+                return await _shown(coordinator, record, entries, telling, after=after)
             except anyio.get_cancelled_exc_class():
                 click.echo(f"go on with `tcoord follow {identity} --after {place.last}`", err=True)
                 raise
@@ -80,13 +93,22 @@ def command(program: Program, execution: str | None, *, after: int, output: str)
 
 
 class _Place:
-    """How far the log was shown."""
+    """How far the log was shown, and whether it says that a worker has the execution."""
 
     def __init__(self, last: int) -> None:
         self.last = last
+        self._has_worker = False
+
+    def waits(self) -> bool:
+        """Tell whether no worker has it."""
+        return not self._has_worker
 
     async def noted(self, entries: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
         async for entry in entries:
+            if isinstance(entry.event, ExecutionStarted | ExecutionTakenOver):
+                self._has_worker = True
+            if isinstance(entry.event, ExecutionReleased):
+                self._has_worker = False
             yield entry
             self.last = max(self.last, entry.position)
 
@@ -95,6 +117,7 @@ async def _shown(
     coordinator: Coordinator,
     record: ExecutionRecord,
     entries: AsyncIterator[Entry],
+    telling: Callable[[Progress], Coroutine[Any, Any, None]],
     *,
     after: int,
 ) -> Execution:
@@ -102,7 +125,8 @@ async def _shown(
     over = record.status is Status.FINISHED
     prospect = None if over else await coordinator.execution_forecast(record.id)
     with progress(record.plan, prospect) as shown:
-        return await shown_to_the_end(Execution(id=record.id), entries, shown, after=after)
+        begun, beside = Execution(id=record.id), partial(telling, shown)
+        return await shown_to_the_end(begun, entries, shown, after=after, beside=beside)
 
 
 async def _printed(
