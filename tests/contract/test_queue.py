@@ -163,6 +163,26 @@ async def test_the_end_of_a_step_is_not_that_of_its_parent(crowd: Crowd) -> None
     assert await crowd.admit() == ["next"]
 
 
+async def test_what_a_lost_one_ran_as_a_step_holds_its_claims_until_it_has_ended_too(
+    crowd: Crowd,
+) -> None:
+    parent = await crowd.comes("parent", alone("a"))
+    await crowd.admit()
+    await crowd.begins("parent")
+    child = await crowd.comes("child", alone("a"), parent=parent.record.id)
+    await crowd.begins("child")
+    await crowd.comes("grandchild", alone("a"), parent=child.record.id)
+    await crowd.begins("grandchild")
+    await crowd.comes("next", alone("a"))
+
+    for name in ("parent", "child"):
+        await crowd.ends(name)
+        assert await crowd.admit() == []
+    await crowd.ends("grandchild")
+
+    assert await crowd.admit() == ["next"]
+
+
 async def test_one_that_ends_while_it_waits_is_in_nobodys_way(crowd: Crowd) -> None:
     await crowd.come("holder gone behind", alone("a"))
     await crowd.admit()

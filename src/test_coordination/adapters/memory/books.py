@@ -160,7 +160,10 @@ class Books:
             return
         self._ended.add(record.id)
         top = self._top(record.id)
-        if top in self._ended and not any(self._top(each) == top for each in self._hit):
+        # What one whose worker was lost ran as a step may end after it.
+        over = self._ended.issuperset(each for each, above in self._tops.items() if above == top)
+        hit = any(self._top(each) == top for each in self._hit)
+        if top in self._ended and over and not hit:
             self._admitted.pop(top, None)
 
     def _leave(self, execution: ExecutionId) -> ExecutionRecord:

@@ -55,7 +55,8 @@ ARMED: Final = """
         armed_at = excluded.armed_at
 """
 # Whoever clears the last of what one holder answers for sees what the others have cleared: they
-# wait here for each other, and look only then.
+# wait here for each other, and look only then. What one whose worker was lost ran as a step may
+# end after it.
 LOCK_HOLDERS: Final = """
     SELECT FROM admission
     WHERE execution_id IN (SELECT coalesce(holder, id) FROM execution WHERE id = ANY ($1))
@@ -71,6 +72,14 @@ RELEASE: Final = """
         AND execution.id = admission.execution_id
         AND execution.status = 'finished'
         AND NOT EXISTS (SELECT FROM fault_receipt WHERE holder = admission.execution_id)
+        AND NOT EXISTS (
+            WITH RECURSIVE step AS (
+                SELECT id, status FROM execution WHERE parent = admission.execution_id
+                UNION ALL
+                SELECT below.id, below.status FROM execution AS below JOIN step ON parent = step.id
+            )
+            SELECT FROM step WHERE status <> 'finished'
+        )
 """
 
 
