@@ -193,8 +193,7 @@ class Executions:
         run = self._run(loaded, record, Execution(id=record.id), hold=hold)
         self._busy.add(record.id)
         try:
-            # Whole, even for a caller that is cancelled: what is there and was never begun would
-            # be left to the next sweep, and told as something that could not run.
+            # Whole, even for a caller that is cancelled: a sweep would say that it could not run.
             with anyio.CancelScope(shield=True):
                 await self._world.stores.log.create(record)
         except BaseException:
@@ -233,6 +232,7 @@ class Executions:
                 await run.carry_out(self.lobby, why=why)
             finally:
                 self._busy.discard(execution)
+                self._feed.lose(run.record, run.failure)
                 # One of ours that failed is kept, so that whoever asks for it is told.
                 if run.failure is None or run.record.detached:
                     del self._runs[execution]

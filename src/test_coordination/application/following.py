@@ -22,9 +22,9 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from test_coordination.application.engine.patience import patiently
+from test_coordination.application.engine.patience import STORE_PATIENCE, patiently
 from test_coordination.application.engine.recorder import Stores
-from test_coordination.application.ports import Heard
+from test_coordination.application.ports import ExecutionRecord, Heard
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry, ExecutionEnded
 from test_coordination.domain.execution import Status
@@ -124,12 +124,26 @@ class Feed:
         """Say that something has just been written by this process."""
         self._nudged.set()
 
+    def lose(self, record: ExecutionRecord, failure: Exception | None) -> None:
+        """Follow one of ours for a while only, if ``failure`` tells that it could not be written.
+
+        A sweep ends it; but where a store can be read and not written, no sweep can.
+        """
+        if isinstance(failure, StoreUnavailableError) and not record.detached:
+            self._group.start_soon(self._give_up, record.id, failure)
+
+    async def _give_up(self, execution: ExecutionId, failure: StoreUnavailableError) -> None:
+        await anyio.sleep(STORE_PATIENCE.total_seconds())
+        if (channel := self._channels.pop(execution, None)) is not None:
+            channel.fail(failure)
+
     async def follow(self, execution: ExecutionId, *, after: int) -> AsyncIterator[Entry]:
         """Yield the entries of an execution past ``after`` as they come, to its end.
 
         Raises:
             NotFoundError: no execution has that name.
-            StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
+            StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``, or the
+                execution is one of ours, and for so long nobody could record how it ended.
         """
         get = partial(self._stores.log.get, execution)
         record = await patiently(get, doing=_DOING)
