@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
 
 from support.stores_servers import administer
 from test_coordination.adapters.postgres.migrate import migrate
 from test_coordination.adapters.postgres.pool import (
+    LASTING_S,
     SCHEMA,
     Pool,
     connection,
@@ -64,12 +67,24 @@ async def test_what_does_not_pass_by_itself_is_told_with_what_to_do(
     assert "\n" not in str(caught.value)
 
 
-async def test_what_passes_by_itself_is_told_without_advice(pool: Pool) -> None:
-    with pytest.raises(StoreUnavailableError) as caught:
+async def test_what_passes_by_itself_is_told_at_once_and_without_advice(pool: Pool) -> None:
+    with pytest.raises(StoreUnavailableError) as caught, anyio.fail_after(LASTING_S / 2):
         async with connection(pool, doing="writing") as lent:
             await lent.execute(RAISE.format("57P01"))
 
     assert caught.value.cause == "AdminShutdownError: said so"
+
+
+async def test_who_tries_again_and_again_on_a_full_disk_does_so_with_pauses(pool: Pool) -> None:
+    tries = 0
+    with anyio.move_on_after(2.5 * LASTING_S):
+        while True:
+            tries += 1
+            with suppress(StoreUnavailableError):
+                async with transaction(pool, doing="writing") as lent:
+                    await lent.execute(RAISE.format("53100"))
+
+    assert 2 <= tries <= 3
 
 
 async def test_a_server_that_takes_no_writes_is_not_there(url: str) -> None:

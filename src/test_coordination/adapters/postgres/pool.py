@@ -32,6 +32,8 @@ COMMAND_S_MAX: Final = 30.0
 IDLE_S_MAX: Final = 3.0
 ROLLBACK_S_MAX: Final = 5.0
 RELEASE_S_MAX: Final = 1.0
+LASTING_S: Final = 0.5
+"""How much later a refusal is told that does not pass by itself: who is told tries again soon."""
 
 # PostgreSQL's own classes of errors: connection lost, takes no writes, not authorised, no such
 # database, rolled back for the sake of another transaction, resources exhausted, lock not had in
@@ -90,12 +92,17 @@ def _cause(error: Exception) -> str:
     """Return in one line what went wrong, and what to do about it if it does not pass."""
     said = " ".join(str(error).split())
     cause = f"{type(error).__name__}: {said}".removesuffix(": ")
-    state = _state(error)
-    remedy = next((to_do for code, to_do in REMEDIES.items() if state.startswith(code)), "")
+    remedy = _remedy(error)
     return f"{cause}; {remedy}" if remedy else cause
 
 
-def _state(error: Exception) -> str:
+def _remedy(error: BaseException | None) -> str:
+    """Return what to do about an error that does not pass by itself; empty if it may."""
+    state = _state(error)
+    return next((to_do for code, to_do in REMEDIES.items() if state.startswith(code)), "")
+
+
+def _state(error: BaseException | None) -> str:
     """Return PostgreSQL's own code of an error; empty if it has none."""
     return str(getattr(error, "sqlstate", None) or "")
 
@@ -190,8 +197,20 @@ async def connection(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
     server if the URL names several, or if its name leads to another by then.
 
     Raises:
-        StoreUnavailableError: none was free in time, or it broke.
+        StoreUnavailableError: none was free in time, or it broke. What does not pass by itself
+            is told after ``LASTING_S``.
     """
+    try:
+        async with _lent(pool, doing=doing) as lent:
+            yield lent
+    except StoreUnavailableError as error:
+        if _remedy(error.__cause__):
+            await anyio.sleep(LASTING_S)
+        raise
+
+
+@asynccontextmanager
+async def _lent(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
     with translated(doing):
         lent = await pool.acquire(timeout=ACQUIRE_S_MAX)
         try:
