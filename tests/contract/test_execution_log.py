@@ -11,6 +11,7 @@ import pytest
 
 from contract.conftest import Stores
 from support.stores_story import NEW, START, Story, new_record, new_scenario
+from test_coordination.application.fleet import NOBODY
 from test_coordination.application.ports import LogConflictError, NotFoundError
 from test_coordination.domain.events import Entry, Noted, StepEnded
 from test_coordination.domain.execution import Execution, Status
@@ -287,6 +288,29 @@ async def test_the_steps_of_an_execution_are_found_by_it_oldest_first(stores: St
         (record.id, record.parent_step) for record in steps
     ]
     assert await stores.log.children(other.id) == []
+
+
+async def test_a_step_that_has_no_worker_is_an_orphan_once_what_it_is_a_step_of_has_ended(
+    stores: Stores,
+) -> None:
+    scenario = await stores.scenarios.store(new_scenario())
+    above, others = Story(new_record(scenario)), Story(new_record(scenario))
+    left = replace(new_record(scenario), parent=above.record.id, worker=NOBODY)
+    step = Story(replace(left, id=new_record(scenario).id))
+    held = replace(new_record(scenario), parent=above.record.id)
+    early = replace(left, id=new_record(scenario).id, parent=others.record.id)
+    alone = replace(new_record(scenario), worker=NOBODY)
+    for record in (above.record, others.record, left, step.record, held, early, alone):
+        await stores.log.create(record)
+    await append(stores, step, [*step.begin(), *step.end()])
+    before = await stores.log.orphans()
+    await append(stores, above, [*above.begin(), *above.end()])
+
+    after = await stores.log.orphans()
+
+    assert left.id not in {record.id for record in before}
+    ours = {each.id for each in (left, step.record, held, early, alone)}
+    assert [record.id for record in after if record.id in ours] == [left.id]
 
 
 async def test_what_a_later_program_began_is_left_to_later_programs(stores: Stores) -> None:

@@ -21,6 +21,7 @@ from test_coordination.adapters.redis.wishes import open_wishes as open_redis
 from test_coordination.application.fleet import NOBODY
 from test_coordination.application.wishes import Answer, Desire, KeptWishes, Wish, Wishes
 from test_coordination.domain.events import AbortRequested, ExecutionEnded
+from test_coordination.domain.plan import PLAN_FORMATS
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
@@ -228,6 +229,37 @@ async def test_a_wish_for_all_means_those_that_there_are_and_not_those_that_come
 
     assert [each.id for each in await kept.of(there.record.id)] == [made.id]
     assert await kept.of(over.record.id) == await kept.of(later.record.id) == []
+
+
+async def test_what_has_begun_has_no_worker_and_is_to_be_stopped_is_found_with_the_first_wish(
+    stores: Stores, kept: KeptWishes
+) -> None:
+    stuck, held, queued, over = [await created(stores, w) for w in (NOBODY, None, NOBODY, NOBODY)]
+    for story in (stuck, held, over):
+        await stores.log.append(story.begin(), leading_to=story.state, epoch=1)
+    await stores.log.append(over.end(), leading_to=over.state, epoch=1)
+    paused = wish(Desire.PAUSE, stuck.record.id)
+    made = [wish(Desire.ABORT, each.record.id) for each in (stuck, stuck, held, queued, over)]
+    for each in (paused, *made):
+        await kept.make(each)
+
+    found = await kept.unheeded()
+
+    assert found[stuck.record.id].id == made[0].id
+    assert not found.keys() & {each.record.id for each in (held, queued, over)}
+
+
+async def test_what_a_later_program_began_is_not_found_to_be_stopped(
+    stores: Stores, kept: KeptWishes
+) -> None:
+    record = new_record(await stores.scenarios.store(new_scenario()))
+    plan = replace(record.plan, format=max(PLAN_FORMATS) + 1)
+    later = Story(replace(record, plan=plan, worker=NOBODY, detached=True))
+    await stores.log.create(later.record)
+    await stores.log.append(later.begin(), leading_to=later.state, epoch=1)
+    await kept.make(wish(Desire.ABORT, record.id))
+
+    assert record.id not in await kept.unheeded()
 
 
 # What only Redis can do to us

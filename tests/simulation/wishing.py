@@ -81,6 +81,9 @@ class RemoteWishes:
     async def of(self, execution: ExecutionId) -> Sequence[Wish]:
         return await self._line.ask(partial(self._book.of, execution))
 
+    async def unheeded(self) -> Mapping[ExecutionId, Wish]:
+        return await self._line.ask(self._book.unheeded)
+
     async def hear(
         self,
         tell: Callable[[Wish], object],

@@ -171,6 +171,8 @@ class Lab:
             secrets=self.secrets,
             lease=firm(self.workers, WorkerId(NumberedIdentities(me).new())),
             busy=busy,
+            wishes=self.wishes,
+            present=self.dispatch.present,
         )
 
     @asynccontextmanager

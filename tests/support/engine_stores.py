@@ -128,6 +128,10 @@ class ShakyWishes(MemoryWishes):
         await self._answer()
         return await super().of(execution)
 
+    async def unheeded(self) -> Mapping[ExecutionId, Wish]:
+        await self._answer()
+        return await super().unheeded()
+
     async def _answer(self) -> None:
         await anyio.sleep(self.slow_s)
         if self.hangs:

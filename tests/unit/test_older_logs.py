@@ -11,6 +11,7 @@ from support.engine_lease import firm
 from support.engine_plans import Bed, outcomes, record_of
 from support.virtual_time import at, virtual
 from test_coordination.adapters.codec import decode_event, decode_plan
+from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.application.engine.sweep import Sweeper
@@ -116,6 +117,7 @@ def test_an_older_log_is_folded_and_swept_wherever_it_ends(length: int) -> None:
             faults=bed.kit.catalogue().faults,
             secrets=KeptSecrets({}, directory=Path("/nowhere")),
             lease=firm(workers, record.worker),
+            present=MemoryDispatch(workers, MemoryJobs(bed.clock)).present,
         )
 
         await sweeper.sweep()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from support.engine_fakes import NumberedIdentities, failed
 from support.engine_handing import DETACHED, GONE, hand, left
@@ -10,7 +12,8 @@ from support.engine_lab import Lab, document
 from support.virtual_time import virtual
 from test_coordination.application.engine.continuing import HANDOVERS_MAX
 from test_coordination.application.executions import Order
-from test_coordination.application.fleet import NOBODY
+from test_coordination.application.fleet import NOBODY, Advert, Presence, Worker
+from test_coordination.application.wishes import Desire
 from test_coordination.domain.events import (
     ExecutionTakenOver,
     FaultArmed,
@@ -18,10 +21,17 @@ from test_coordination.domain.events import (
     StepStarted,
 )
 from test_coordination.domain.execution import Status
-from test_coordination.domain.values import ExecutionId, Receipt, ServiceName, StepId
+from test_coordination.domain.values import (
+    ExecutionId,
+    Receipt,
+    ServiceName,
+    StepId,
+    WorkerId,
+)
 from test_coordination.domain.verdicts import Verdict
 
 CUT = StepId("cut")
+OTHER = WorkerId(NumberedIdentities(970).new())
 TEXT = document(
     "steps: [{id: cut, fault: switch.off, target: shop, hold: 10s, on_error: continue}, "
     "{id: w, wait: 5s, needs: []}]"
@@ -148,8 +158,84 @@ async def test_what_runs_as_a_step_is_released_until_what_it_is_a_step_of_has_en
     await lab.workers.claim(children[0], by=GONE, epoch=3)
     async with hand(lab, 802) as worker:
         await worker.executions.take(parent)
-    (third,) = await lab.sweeper(950).sweep()
+    ended = await lab.sweeper(951).sweep()
+    after = await lab.sweeper(952).sweep()
 
-    assert (first.released, second.released, third.released) == (True, True, False)
-    assert (await lab.state(children[0])).verdict is Verdict.COULD_NOT_RUN
-    assert (await lab.log.get(children[1])).worker == NOBODY
+    assert (first.released, second.released) == (True, True)
+    assert {each.execution: each.released for each in ended} == dict.fromkeys(children, False)
+    states = [await lab.state(child) for child in children]
+    assert [state.verdict for state in states] == [Verdict.COULD_NOT_RUN] * 2
+    assert states[1].reason == "what it is a step of has ended"
+    assert after == [], "whoever finds it need not be the one who released it"
+
+
+@virtual
+async def test_what_is_to_be_stopped_and_no_worker_can_take_is_undone_and_ended_by_the_sweep() -> (
+    None
+):
+    lab = Lab()
+    execution = await ordered(lab)
+    lab.kit.board.in_force.append("shop")
+    await left(lab, execution, *STORY)
+    await lab.sweeper(950).sweep()
+    await lab.controls().wish(Desire.ABORT, execution, reason="enough", by="ann")
+
+    (swept,) = await lab.sweeper(951).sweep()
+
+    state = await lab.state(execution)
+    assert (swept.released, state.verdict) == (False, Verdict.STOPPED)
+    assert state.reason == "ann stopped it: enough"
+    assert "as no worker is at work" in state.notes[-1]
+    assert lab.kit.board.in_force == []
+    assert state.steps[CUT].error == "ann stopped it: enough"
+
+
+@virtual
+async def test_what_cannot_be_undone_from_here_is_told_when_it_is_stopped() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    await left(lab, execution, *STORY)
+    lab.kit.off.always("revert", failed("reverting", "it is on another machine"))
+    await lab.sweeper(950).sweep()
+    await lab.controls().wish(Desire.ABORT, execution, reason="enough", by="ann")
+
+    (swept,) = await lab.sweeper(951).sweep()
+
+    state = await lab.state(execution)
+    assert state.verdict is Verdict.RESIDUE
+    assert "it is on another machine" in swept.left[0].reason
+
+
+@virtual
+async def test_what_is_to_be_stopped_is_left_to_a_worker_that_can_take_it() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    await left(lab, execution, *STORY)
+    await lab.sweeper(950).sweep()
+    record = await lab.log.get(execution)
+    able = Worker(id=GONE, host="here", pid=1, born="once")
+    await lab.workers.beat(able, lease=timedelta(hours=1))
+    await lab.dispatch.announce(able.id, Advert(program="1", offers=record.requires))
+    await lab.controls().wish(Desire.ABORT, execution, reason="enough", by="ann")
+
+    assert await lab.sweeper(951).sweep() == []
+
+
+@virtual
+async def test_what_a_worker_has_taken_meanwhile_is_not_stopped_by_the_sweep() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    await left(lab, execution, *STORY)
+    await lab.sweeper(950).sweep()
+    await lab.controls().wish(Desire.ABORT, execution, reason="enough", by="ann")
+    sweeper = lab.sweeper(951)
+
+    async def present() -> Sequence[Presence]:
+        record = await lab.log.get(execution)
+        able = Worker(id=OTHER, host="here", pid=1, born="once")
+        await lab.workers.beat(able, lease=timedelta(hours=1))
+        await lab.workers.claim(execution, by=OTHER, epoch=record.epoch)
+        return ()
+
+    assert await replace(sweeper, present=present).sweep() == []
+    assert (await lab.state(execution)).status is Status.RUNNING

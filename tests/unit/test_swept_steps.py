@@ -27,6 +27,7 @@ from support.engine_plans import (
     wait,
 )
 from support.virtual_time import virtual
+from test_coordination.adapters.memory.dispatch import MemoryDispatch, MemoryJobs
 from test_coordination.adapters.memory.workers import MemoryWorkers
 from test_coordination.adapters.secrets import KeptSecrets
 from test_coordination.application.engine.sweep import Sweeper
@@ -63,6 +64,7 @@ async def swept(bed: Bed, planned: Plan, *, dies_s: float) -> tuple[Execution, B
         faults=left.kit.catalogue().faults,
         secrets=KeptSecrets({}, directory=Path("/nowhere")),
         lease=firm(workers, WorkerId(recorder.state.id)),
+        present=MemoryDispatch(workers, MemoryJobs(left.clock)).present,
     )
     assert len(await sweeper.sweep()) == 1
     return Execution.of(recorder.state.id, await left.log.read(recorder.state.id)), left

@@ -82,6 +82,8 @@ async def _at_work(world: World, group: TaskGroup, lease: Lease) -> AsyncGenerat
         lease=lease,
         busy=executions.busy,
         settling=settling,
+        wishes=world.wishes.kept,
+        present=world.dispatch.present,
     )
     swept = await _first_sweep(sweeper)
     group.start_soon(_keep_sweeping, sweeper, group)

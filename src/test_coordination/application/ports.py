@@ -185,6 +185,10 @@ class ExecutionLog(History, Protocol):
         """Return those unfinished or not undone, of plans that this program knows; oldest first."""
         ...
 
+    async def orphans(self) -> Sequence[ExecutionRecord]:
+        """Return of those what has no worker, and is a step of what has ended; oldest first."""
+        ...
+
 
 class Evidence(Protocol):
     """What was observed: samples by the thousand, and snapshots."""

@@ -121,6 +121,16 @@ class KeptWishes(Wishes, Protocol):
         """
         ...
 
+    async def unheeded(self) -> Mapping[ExecutionId, Wish]:
+        """Return what has begun, has no worker, and is to be stopped, with the first such wish.
+
+        Left out are those whose plans this program does not know.
+
+        Raises:
+            StoreUnavailableError: it cannot be asked.
+        """
+        ...
+
 
 class NoWishes:
     """A `KeptWishes` for where no wish can come from or go to another process."""
@@ -147,6 +157,10 @@ class NoWishes:
         """See `KeptWishes.of`."""
         del execution
         return []
+
+    async def unheeded(self) -> Mapping[ExecutionId, Wish]:
+        """See `KeptWishes.unheeded`."""
+        return {}
 
     async def hear(
         self,

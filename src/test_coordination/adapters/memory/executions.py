@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from test_coordination.adapters.codec import decode_event, decode_plan, encode, kind_of
 from test_coordination.adapters.memory.books import Books
 from test_coordination.adapters.memory.scenarios import MemoryScenarioStore
+from test_coordination.application.fleet import NOBODY
 from test_coordination.application.history import PAST_MAX
 from test_coordination.application.ports import ExecutionRecord, LogConflictError, NotFoundError
 from test_coordination.domain.admission import bounded
@@ -150,6 +151,17 @@ class MemoryExecutionLog:
         records = (self._kept[i].record for i in sorted(self._kept))
         known = (r for r in records if r.plan.format in PLAN_FORMATS)
         return [r for r in known if r.status is not Status.FINISHED or r.outstanding]
+
+    async def orphans(self) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.orphans`."""
+        return [
+            record
+            for record in await self.unsettled()
+            if record.worker == NOBODY
+            and record.status is not Status.FINISHED
+            and record.parent in self._kept
+            and self._kept[record.parent].record.status is Status.FINISHED
+        ]
 
     def held_by(self, execution: ExecutionId, *, epoch: int) -> WorkerId | None:
         """Return whose an execution is, if it was last given away under ``epoch``."""

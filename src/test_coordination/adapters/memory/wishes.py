@@ -10,7 +10,7 @@ from anyio.abc import TaskStatus
 
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.application.fleet import NOBODY
-from test_coordination.application.wishes import Answer, Wish
+from test_coordination.application.wishes import Answer, Desire, Wish
 from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
 
@@ -57,6 +57,17 @@ class MemoryWishes:
     async def of(self, execution: ExecutionId) -> Sequence[Wish]:
         """See `KeptWishes.of`."""
         return [wish for wish, meant in self._made.values() if execution in meant]
+
+    async def unheeded(self) -> Mapping[ExecutionId, Wish]:
+        """See `KeptWishes.unheeded`."""
+        aborts = [made for made in self._made.values() if made[0].desire is Desire.ABORT]
+        stuck = [
+            record.id
+            for record in await self._log.unsettled()
+            if record.worker == NOBODY and record.status is Status.RUNNING
+        ]
+        first = {each: [wish for wish, meant in aborts if each in meant][:1] for each in stuck}
+        return {each: wish for each, wishes in first.items() for wish in wishes}
 
     async def hear(
         self,

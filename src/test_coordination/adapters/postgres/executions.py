@@ -16,6 +16,7 @@ from test_coordination.adapters.postgres.history import PostgresHistory
 from test_coordination.adapters.postgres.lanes import claims_of, lane_of
 from test_coordination.adapters.postgres.partitions import Month, add_month_of, month_of
 from test_coordination.adapters.postgres.pool import Pool, connection, jsonb, transaction
+from test_coordination.application.fleet import NOBODY
 from test_coordination.application.ports import ExecutionRecord, NotFoundError
 from test_coordination.domain.admission import bounded
 from test_coordination.domain.errors import CoordinationError
@@ -107,6 +108,16 @@ UNSETTLED: Final = """
     WHERE (status <> 'finished' OR outstanding > 0)
         AND coalesce((plan ->> 'format')::integer, 1) = ANY ($1)
     ORDER BY id
+"""
+# The same, but for what needs no look at each of those that run.
+ORPHANS: Final = """
+    SELECT orphan.*
+    FROM execution AS orphan
+    JOIN execution AS above ON above.id = orphan.parent
+    WHERE (orphan.status <> 'finished' OR orphan.outstanding > 0)
+        AND orphan.status <> 'finished' AND orphan.worker = $2 AND above.status = 'finished'
+        AND coalesce((orphan.plan ->> 'format')::integer, 1) = ANY ($1)
+    ORDER BY orphan.id
 """
 
 
@@ -215,6 +226,12 @@ class PostgresExecutionLog(PostgresHistory):
         """See `ExecutionLog.unsettled`."""
         async with connection(self._pool, doing="listing executions") as lent:
             return [_record(row) for row in await lent.fetch(UNSETTLED, sorted(PLAN_FORMATS))]
+
+    async def orphans(self) -> Sequence[ExecutionRecord]:
+        """See `ExecutionLog.orphans`."""
+        async with connection(self._pool, doing="listing executions") as lent:
+            rows = await lent.fetch(ORPHANS, sorted(PLAN_FORMATS), NOBODY)
+        return [_record(row) for row in rows]
 
 
 async def write_batch(

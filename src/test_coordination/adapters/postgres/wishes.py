@@ -24,6 +24,7 @@ from test_coordination.adapters.postgres.private import PrivateConnection
 from test_coordination.application.fleet import NOBODY
 from test_coordination.application.wishes import Answer, Desire, Wish
 from test_coordination.domain.errors import StoreUnavailableError
+from test_coordination.domain.plan import PLAN_FORMATS
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
 
 CHANNEL: Final = "test_coordination_wish"
@@ -71,6 +72,17 @@ OF: Final = """
     FROM execution_wish JOIN wish ON wish.id = execution_wish.wish_id
     WHERE execution_wish.execution_id = $1
     ORDER BY made_at, wish.id
+"""
+# The first condition is that of the partial index execution_unsettled, word for word.
+UNHEEDED: Final = """
+    SELECT DISTINCT ON (execution.id) execution.id AS stuck, wish.*
+    FROM execution
+    JOIN execution_wish ON execution_wish.execution_id = execution.id
+    JOIN wish ON wish.id = wish_id
+    WHERE (execution.status <> 'finished' OR execution.outstanding > 0)
+        AND execution.status = 'running' AND execution.worker = $1 AND desire = 'abort'
+        AND coalesce((execution.plan ->> 'format')::integer, 1) = ANY ($2)
+    ORDER BY execution.id, made_at, wish.id
 """
 # A wish is seen when it is committed, which may be later than when it was made: so each look goes
 # back by more than a statement can take.
@@ -171,6 +183,12 @@ class PostgresWishes:
         """See `KeptWishes.of`."""
         rows = await self._ask(OF, execution, doing="looking for wishes")
         return list(map(_wish, rows))
+
+    async def unheeded(self) -> Mapping[ExecutionId, Wish]:
+        """See `KeptWishes.unheeded`."""
+        doing = "looking for wishes"
+        rows = await self._ask(UNHEEDED, NOBODY, sorted(PLAN_FORMATS), doing=doing)
+        return {ExecutionId(row["stuck"]): _wish(row) for row in rows}
 
     async def hear(
         self,

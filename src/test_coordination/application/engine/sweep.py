@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -17,14 +17,23 @@ from test_coordination.application.engine.ledger import in_turns
 from test_coordination.application.engine.recorder import Recorder, Stores
 from test_coordination.application.engine.takeover import Cleaning, Gone, absence
 from test_coordination.application.engine.vault import Vault
-from test_coordination.application.fleet import NOBODY, Holder, Machine, Workers
+from test_coordination.application.fleet import (
+    NOBODY,
+    Holder,
+    Machine,
+    Presence,
+    Workers,
+    taking,
+)
 from test_coordination.application.ports import (
     ExecutionRecord,
     LogConflictError,
     Secrets,
 )
+from test_coordination.application.routing import lacking
+from test_coordination.application.wishes import KeptWishes, NoWishes
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import ExecutionReleased
+from test_coordination.domain.events import AbortRequested, ExecutionReleased
 from test_coordination.domain.execution import Execution, FaultState, Status
 from test_coordination.domain.values import ExecutionId, WorkerId
 
@@ -50,10 +59,14 @@ class Swept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abandoned:
-    """An execution that nobody can be at any more, and why."""
+    """An execution that nobody can be at any more, and why.
+
+    With a ``stop`` somebody wants it stopped, and that is how it ends.
+    """
 
     record: ExecutionRecord
     gone: Gone
+    stop: AbortRequested | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +75,7 @@ class Sweeper:
 
     ``lease`` is that of this worker, and ``busy`` are the executions that it is at, now. Those
     that are being settled are kept in ``settling``: nobody of this worker must take one meanwhile.
+    ``wishes`` and who is ``present`` tell what is to be stopped, and that no worker will do it.
     """
 
     stores: Stores
@@ -70,9 +84,10 @@ class Sweeper:
     faults: Mapping[str, Fault]
     secrets: Secrets
     lease: Lease
+    present: Callable[[], Awaitable[Sequence[Presence]]]
     busy: Collection[ExecutionId] = frozenset()
     settling: dict[ExecutionId, anyio.Event] = field(default_factory=dict)
-    _released: set[ExecutionId] = field(default_factory=set)
+    wishes: KeptWishes = field(default_factory=NoWishes)
 
     @property
     def me(self) -> WorkerId:
@@ -99,14 +114,15 @@ class Sweeper:
         """Return the executions whose worker is dead; each must be settled.
 
         With ``own``, so is one that this worker began and is not at any more, because it lost the
-        log. Where every worker is alive and at its executions, no execution is read, and what
-        this worker is settling already is left out. See `sweep` for ``again``.
+        log, and what has no worker and waits for one in vain. Where every worker is alive and at
+        its executions, no other execution is read, and what this worker is settling already is
+        left out. See `sweep` for ``again``.
 
         Raises:
             StoreUnavailableError: the stores cannot be read.
         """
         gone = await self._gone(own=own)
-        found = await self._orphans() if own else {}
+        found = await self._strays() if own else {}
         records = await self.stores.log.unsettled() if gone or again else ()
         # From here on nothing is waited for: whoever looks meanwhile would find the same.
         for record in records:
@@ -116,16 +132,22 @@ class Sweeper:
         self.settling.update({each.record.id: anyio.Event() for each in free})
         return free
 
-    async def _orphans(self) -> dict[ExecutionId, Abandoned]:
-        """Return what was released here as a step and was not taken before what ran it ended."""
-        found: dict[ExecutionId, Abandoned] = {}
-        for released in tuple(self._released):
-            record = await self.stores.log.get(released)
-            if record.worker != NOBODY or record.status is Status.FINISHED:
-                self._released.discard(released)
-            elif await self._has_ended(record.parent):
-                gone = Gone(why="what it is a step of has ended", certainly=True)
-                found[released] = Abandoned(record=record, gone=gone)
+    async def _strays(self) -> dict[ExecutionId, Abandoned]:
+        """Return what no worker has and none will take: steps of what has ended, and others.
+
+        Those are to be stopped, and no worker at work can carry them out.
+        """
+        gone = Gone(why="what it is a step of has ended", certainly=True)
+        orphans = await self.stores.log.orphans()
+        found = {record.id: Abandoned(record=record, gone=gone) for record in orphans}
+        unheeded = await self.wishes.unheeded()
+        at_work = taking(await self.present()) if unheeded else ()
+        for execution, wish in unheeded.items():
+            record = await self.stores.log.get(execution)
+            if record.worker == NOBODY and (lacks := lacking(record.requires, at_work)):
+                stop = AbortRequested(reason=wish.reason, by=wish.by)
+                gone = Gone(why=lacks, certainly=True)
+                found[execution] = Abandoned(record=record, gone=gone, stop=stop)
         return found
 
     async def settle(self, found: Sequence[Abandoned]) -> Sequence[Swept]:
@@ -140,7 +162,7 @@ class Sweeper:
         swept: list[Swept] = []
 
         async def take(each: Abandoned) -> None:
-            if (done := await self._take(each.record, each.gone)) is not None:
+            if (done := await self._take(each)) is not None:
                 swept.append(done)
 
         try:
@@ -174,7 +196,8 @@ class Sweeper:
             return Gone(why="what was left is tried again", certainly=True)
         return None if ended and record.worker == self.me else gone.get(record.worker)
 
-    async def _take(self, record: ExecutionRecord, gone: Gone) -> Swept | None:
+    async def _take(self, each: Abandoned) -> Swept | None:
+        record, gone = each.record, each.gone
         hold = self.lease.hold(record.id, epoch=record.epoch + 1)
         epoch = await self.workers.claim(
             record.id, by=self.me, epoch=record.epoch, from_living=gone.certainly
@@ -182,7 +205,9 @@ class Sweeper:
         if epoch is None:
             return None
         try:
-            return await self._settle(replace(record, worker=self.me, epoch=epoch), gone.why, hold)
+            return await self._settle(
+                replace(each, record=replace(record, worker=self.me, epoch=epoch)), hold
+            )
         except LogConflictError:
             return None
         except StoreUnavailableError:
@@ -197,18 +222,20 @@ class Sweeper:
                 trouble=trouble,
             )
 
-    async def _settle(self, record: ExecutionRecord, why: str, hold: Hold) -> Swept | None:
+    async def _settle(self, each: Abandoned, hold: Hold) -> Swept | None:
+        record, why = each.record, each.gone.why
         state = Execution.of(record.id, await self.stores.log.read(record.id))
         if state.status is Status.FINISHED and not state.outstanding:
             return None  # it has ended since its record was read
         vault = Vault(self.secrets)
         recorder = Recorder(self.stores, record, state, vault=vault)
         cleaning = Cleaning(faults=self.faults, recorder=recorder, vault=vault, hold=hold)
-        released = state.status is not Status.FINISHED and await self._goes_on(record, state)
+        goes_on = each.stop is None and state.status is not Status.FINISHED
+        released = goes_on and await self._goes_on(record, state)
         if released:
             await self._release(record, cleaning, why)
         else:
-            await cleaning.end(record, by=self.me, why=why)
+            await cleaning.end(record, by=self.me, why=why, stop=each.stop)
         left = recorder.state.outstanding
         still = {fault.step for fault in left}
         return Swept(
@@ -236,5 +263,3 @@ class Sweeper:
             await cleaning.recorder.record(ExecutionReleased(reason=why))
             await cleaning.undo_left()
         await self.workers.claim(record.id, by=NOBODY, epoch=record.epoch, from_living=True)
-        if record.parent is not None:
-            self._released.add(record.id)

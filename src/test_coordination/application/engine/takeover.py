@@ -14,7 +14,13 @@ from test_coordination.application.engine.vault import Vault
 from test_coordination.application.engine.verdict import conclusion
 from test_coordination.application.fleet import Machine, Worker
 from test_coordination.application.ports import ExecutionRecord
-from test_coordination.domain.events import ExecutionTakenOver, FaultArmed, FaultRevertFailed
+from test_coordination.domain.events import (
+    AbortRequested,
+    ExecutionTakenOver,
+    FaultArmed,
+    FaultRevertFailed,
+    Noted,
+)
 from test_coordination.domain.execution import FaultState, Status
 from test_coordination.domain.values import WorkerId
 
@@ -67,8 +73,17 @@ class Cleaning:
         left = reversed(self.recorder.state.outstanding)
         await in_turns(partial(self._undo, fault) for fault in left)
 
-    async def end(self, record: ExecutionRecord, *, by: WorkerId, why: str) -> None:
+    async def end(
+        self,
+        record: ExecutionRecord,
+        *,
+        by: WorkerId,
+        why: str,
+        stop: AbortRequested | None = None,
+    ) -> None:
         """Undo all that is outstanding, and end the log unless it has ended.
+
+        With a ``stop`` it ends as stopped, and otherwise as one that could not run.
 
         Raises:
             LostError: another worker has the execution, and undoes what is left.
@@ -77,7 +92,9 @@ class Cleaning:
         """
         recorder, state = self.recorder, self.recorder.state
         ended = state.status is Status.FINISHED
-        if not ended:
+        if stop is not None and not ended:
+            await recorder.record(stop, Noted(text=f"worker {by} ends it, as {why}"))
+        elif not ended:
             tried = f", and {state.handovers} others had it before that" if state.handovers else ""
             last = f"; {state.released}" if state.handovers and state.released else ""
             await recorder.record(ExecutionTakenOver(worker=by, reason=f"{why}{tried}{last}"))

@@ -57,7 +57,7 @@ def conclusion(plan: Plan, execution: Execution) -> tuple[Event, ...]:
     what was not done, and the verdict.
     """
     orphaned = [
-        StepEnded(step=step, outcome=Outcome.CANCELLED, error=execution.taken_over)
+        StepEnded(step=step, outcome=Outcome.CANCELLED, error=stop_reason(plan, execution))
         for step, state in execution.steps.items()
         if state.outcome is None
     ]

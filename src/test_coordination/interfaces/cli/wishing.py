@@ -33,7 +33,7 @@ class Words:
 WORDS: Final = {
     Desire.ABORT: Words(
         heard="is being stopped, and its faults are being undone",
-        later="will be stopped by whichever worker takes it",
+        later="will be stopped by whichever worker takes it; if none can, the next sweep undoes it",
     ),
     Desire.PAUSE: Words(
         heard="is paused: nothing further is begun", later="will be held by whichever takes it"
