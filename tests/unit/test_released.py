@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import anyio
+
 from support.engine_fakes import NumberedIdentities, failed
 from support.engine_handing import DETACHED, GONE, hand, left
 from support.engine_lab import Lab, document
+from support.engine_lease import firm
 from support.virtual_time import virtual
+from test_coordination.adapters.memory.evidence import MemoryEvidence
 from test_coordination.application.engine.continuing import HANDOVERS_MAX
-from test_coordination.application.executions import Order
+from test_coordination.application.executions import Executions, Order
 from test_coordination.application.fleet import NOBODY, Advert, Presence, Worker
 from test_coordination.application.wishes import Desire
 from test_coordination.domain.events import (
@@ -20,6 +24,7 @@ from test_coordination.domain.events import (
     FaultInjected,
     StepStarted,
 )
+from test_coordination.domain.evidence import Sample
 from test_coordination.domain.execution import Status
 from test_coordination.domain.values import (
     ExecutionId,
@@ -239,3 +244,28 @@ async def test_what_a_worker_has_taken_meanwhile_is_not_stopped_by_the_sweep() -
 
     assert await replace(sweeper, present=present).sweep() == []
     assert (await lab.state(execution)).status is Status.RUNNING
+
+
+class SlowEvidence(MemoryEvidence):
+    """What was seen is long in coming."""
+
+    async def samples(self, execution: ExecutionId) -> Sequence[Sample]:
+        await anyio.sleep(20)
+        return await super().samples(execution)
+
+
+@virtual
+async def test_whoever_carries_it_on_undoes_faults_before_it_reads_what_was_seen() -> None:
+    lab = Lab()
+    execution = await ordered(lab)
+    lab.kit.board.in_force.append("shop")
+    await left(lab, execution, *STORY)
+
+    async with anyio.create_task_group() as group:
+        world = replace(lab.world(), evidence=SlowEvidence())
+        executions = Executions(world, group, firm(lab.workers, OTHER))
+        ended = await executions.take(execution)
+        group.cancel_scope.cancel()
+
+    assert lab.kit.board.times("revert") == [0.0]
+    assert ended.notes[-1].startswith(f"worker {OTHER} carries it on")

@@ -81,20 +81,22 @@ def equip(
     )
 
 
+def hide(hands: Hands) -> None:
+    """Hide from now on what other workers used of secrets in an execution."""
+    for step in hands.plan.steps:
+        used = step.fault or step.action or step.probe
+        if used is not None and step.id in hands.recorder.state.steps:
+            with suppress(SecretUnavailableError):
+                hands.vault.reveal(used.parameters)
+
+
 async def recall(hands: Hands) -> None:
     """Make known what other workers saw of an execution that is to be carried on.
-
-    What they used of secrets is hidden from now on, too.
 
     Raises:
         StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
     """
     state, evidence, observations = hands.recorder.state, hands.evidence, hands.bench.observations
-    for step in hands.plan.steps:
-        used = step.fault or step.action or step.probe
-        if used is not None and step.id in state.steps:
-            with suppress(SecretUnavailableError):
-                hands.vault.reveal(used.parameters)
     doing, now = f"recalling what was seen of execution {state.id}", hands.bench.clock.now()
     for sample in await patiently(partial(evidence.samples, state.id), doing=doing):
         # Of a worker whose clock is ahead of ours: those that we take would come before it.

@@ -17,7 +17,7 @@ from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.runner import Runner
 from test_coordination.application.engine.takeover import Cleaning
 from test_coordination.application.engine.verdict import conclusion
-from test_coordination.application.equipment import recall
+from test_coordination.application.equipment import hide, recall
 from test_coordination.application.fleet import NOBODY
 from test_coordination.application.heeding import recalled
 from test_coordination.application.holders import LetGoError
@@ -169,12 +169,13 @@ class Run:
     async def _carry_on(self, why: str) -> None:
         """Undo what the worker before left in force, and settle which of its steps go on."""
         plan, hands = self.record.plan, self.hands
-        await recall(hands)
+        hide(hands)
         taken = ExecutionTakenOver(worker=self.record.worker, reason=why, continues=True)
         await self.recorder.record(taken)
         left = [fault.step for fault in self.state.outstanding]
         with anyio.CancelScope(shield=True):
             await self._cleaning.undo_left()
+        await recall(hands)
         events = settled(plan, self.state, repeatable=hands.catalogue.repeatable)
         await self.recorder.record(*events, Noted(text=self._account(why, left, events)))
 
