@@ -138,6 +138,10 @@ class RemoteJobs:
     async def announce(self, worker: WorkerId, advert: Advert) -> None:
         await self._line.ask(partial(self._jobs.announce, worker, advert))
 
+    def advert(self, worker: WorkerId) -> tuple[Advert, datetime]:
+        """Return what came back beside the workers, when these were asked for."""
+        return self._jobs.advert(worker)
+
     async def change(self) -> None:
         await asyncio.sleep(LOOK_EVERY.total_seconds())
 
