@@ -32,7 +32,7 @@ class ShakyLog(MemoryExecutionLog):
     ``away`` refuses everything; ``mute`` writes so many appends without saying so; ``before``
     is awaited with the entries of each append, before they are written, and ``answer_s`` passes
     before it is said that they are. ``create_s`` passes before it is said that an execution is
-    there.
+    there, and so many are there without that being said as ``mute_creations`` tells.
     """
 
     def __init__(self) -> None:
@@ -42,6 +42,7 @@ class ShakyLog(MemoryExecutionLog):
         self.appends = 0
         self.answer_s = 0.0
         self.create_s = 0.0
+        self.mute_creations = 0
         self.slow_s: Mapping[str, float] = {}
         self.before: Callable[[Sequence[Entry]], Awaitable[None]] | None = None
 
@@ -49,6 +50,9 @@ class ShakyLog(MemoryExecutionLog):
         self._answer()
         await super().create(record)
         await anyio.sleep(self.create_s)
+        if self.mute_creations:
+            self.mute_creations -= 1
+            raise gone()
 
     async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
         self.appends += 1

@@ -14,6 +14,7 @@ from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.dependencies import Dependencies
 from test_coordination.application.engine.attempts import LOST
 from test_coordination.application.engine.lease import Hold, Lease
+from test_coordination.application.engine.patience import patiently
 from test_coordination.application.engine.recorder import Recorder
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.equipment import equip
@@ -194,8 +195,8 @@ class Executions:
         self._busy.add(record.id)
         try:
             # Whole, even for a caller that is cancelled: a sweep would say that it could not run.
-            with anyio.CancelScope(shield=True):
-                await self._world.stores.log.create(record)
+            log = self._world.stores.log
+            await patiently(lambda: log.create(record), doing="beginning an execution", whole=True)
         except BaseException:
             self._busy.discard(record.id)
             raise
@@ -275,7 +276,6 @@ class Executions:
         """Return an execution at its end; this worker carries it on if nobody else is at it.
 
         Raises:
-            HeldElsewhereError: another worker has it, and may be alive.
             CoordinationError: see `take`.
         """
         run = self._runs.get(execution) or await self._taken(execution)

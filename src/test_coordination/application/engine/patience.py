@@ -18,8 +18,12 @@ RETRY_S: Final = 0.1
 Found = TypeVar("Found")
 
 
-async def patiently(act: Callable[[], Awaitable[Found]], *, doing: str) -> Found:
+async def patiently(
+    act: Callable[[], Awaitable[Found]], *, doing: str, whole: bool = False
+) -> Found:
     """Return what ``act`` returns; it is repeated while the store is away, and safe to repeat.
+
+    If it is to be ``whole``, each try comes to its own end also when the caller is cancelled.
 
     Raises:
         StoreUnavailableError: the store was away for longer than ``STORE_PATIENCE``.
@@ -28,7 +32,8 @@ async def patiently(act: Callable[[], Awaitable[Found]], *, doing: str) -> Found
     with anyio.move_on_after(STORE_PATIENCE.total_seconds()):
         while True:
             try:
-                return await act()
+                with anyio.CancelScope(shield=whole):
+                    return await act()
             except StoreUnavailableError as error:
                 last = error
                 await anyio.sleep(RETRY_S)
