@@ -120,6 +120,25 @@ async def test_an_action_is_not_run_once_more_after_another_worker_has_the_execu
 
 
 @virtual
+async def test_nothing_is_begun_as_a_step_of_what_another_worker_has() -> None:
+    scene = Scene()
+    lab = scene.lab
+    async with lab.coordinator() as coordinator:
+        await coordinator.create_scenario(document("steps: [{wait: 1s}]", name="inner"))
+        lab.log.answer_s = 2
+        execution = await start(coordinator, document("steps: [{id: run, scenario: inner}]"))
+        await until(3.3)
+        lab.log.answer_s = 0
+        await scene.stopped()
+        with pytest.raises(LogConflictError):
+            await coordinator.execution_result(execution)
+        await until(10)
+
+    assert "StepStarted" in await lab.log.events(execution)
+    assert await lab.log.children(execution) == []
+
+
+@virtual
 async def test_a_lost_execution_stores_no_samples() -> None:
     scene = Scene()
     lab = scene.lab

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import anyio
@@ -11,6 +13,7 @@ import pytest
 
 from support.engine_fakes import failed
 from support.engine_lab import MARK, Lab, document, start, topology, until
+from support.engine_stores import ShakyLog, gone
 from support.stores_story import ARMED, PLAN, new_record, new_scenario
 from support.virtual_time import virtual
 from test_coordination.application.engine.recorder import Recorder
@@ -18,7 +21,7 @@ from test_coordination.application.fleet import BudgetExceededError, Waiting
 from test_coordination.application.lending import coordinating
 from test_coordination.application.lobby import Lobby
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import ExecutionStarted, Noted, Outcome
+from test_coordination.domain.events import Entry, ExecutionStarted, FaultArmed, Noted, Outcome
 from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.scenario import BlastRadius
 from test_coordination.domain.values import ExecutionId, StepId
@@ -160,6 +163,52 @@ async def test_a_fault_waits_no_longer_than_its_step_may_take() -> None:
     assert (step.outcome, step.code) == (Outcome.FAILED, "step.timeout")
     assert end.verdict is Verdict.COULD_NOT_RUN
     assert lab.kit.board.times("inject") == [0.0]
+
+
+class LateLog(ShakyLog):
+    """A log that loses one word that a fault is armed, on a way that goes on ``at_s``."""
+
+    def __init__(self, *, at_s: float) -> None:
+        super().__init__()
+        self.at_s = at_s
+        self.lost = False
+
+    async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
+        on_its_way = partial(super().append, entries, leading_to=leading_to, epoch=epoch)
+        arms = any(isinstance(entry.event, FaultArmed) for entry in entries)
+        if self.lost or not arms or anyio.current_time() < 9.2:
+            return await on_its_way()
+        self.lost = True
+        coming = asyncio.get_running_loop().create_task(self._come(on_its_way))
+        coming.add_done_callback(lambda task: task.exception())
+        raise gone()
+
+    async def _come(self, late: Callable[[], Awaitable[None]]) -> None:
+        await until(self.at_s)
+        await late()
+
+
+@pytest.mark.parametrize("at_s", [9.55, 9.65, 10.05])
+def test_a_fault_that_was_refused_after_a_try_of_unknown_outcome_is_not_lost_sight_of(
+    at_s: float,
+) -> None:
+    @virtual
+    async def story() -> None:
+        lab = Lab(log=LateLog(at_s=at_s))
+        budget = BlastRadius(mark=MARK, services=1)
+
+        async with coordinating(lab.world(replace(topology(), blast_radius=budget))) as coordinator:
+            await start(coordinator, document(SHOP, name="one"))
+            second = await start(coordinator, document(BANK, name="two"))
+            end = await coordinator.execution_result(second)
+
+        assert isinstance(lab.log, LateLog)
+        assert lab.log.lost
+        assert end.steps[CUT].outcome is Outcome.DONE
+        assert lab.kit.board.in_force == []
+        assert end.outstanding == ()
+
+    story()
 
 
 @virtual

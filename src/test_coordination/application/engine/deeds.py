@@ -268,6 +268,8 @@ class Deed:
             await anyio.lowlevel.checkpoint_if_cancelled()
 
         async def once() -> Facts:
+            if not left:
+                await hands.hold.sure()
             return await self._verdict(child, left.pop() if left else None)
 
         return await self._tried(once, earlier=self._earlier(begun=bool(left)))

@@ -14,6 +14,7 @@ import anyio.lowlevel
 from test_coordination.application.capabilities import Fault
 from test_coordination.application.engine.decide import UNDO_TURN
 from test_coordination.application.engine.lease import Hold, LostError
+from test_coordination.application.engine.recorder import DoubtfulRefusalError
 from test_coordination.application.engine.vault import Vault
 from test_coordination.application.fleet import BudgetExceededError
 from test_coordination.domain.errors import CoordinationError
@@ -27,6 +28,7 @@ from test_coordination.domain.events import (
     Noted,
 )
 from test_coordination.domain.evidence import Facts
+from test_coordination.domain.execution import IllegalTransitionError
 from test_coordination.domain.plan import FaultWork
 from test_coordination.domain.topology import Topology
 from test_coordination.domain.values import Receipt, StepId
@@ -152,7 +154,7 @@ async def _armed(charge: Charge, record: Record) -> tuple[Receipt, FaultArmed]:
         sealed = vault.seal(receipt)
         armed = FaultArmed(step=charge.step, fault=work.fault, service=work.service, receipt=sealed)
         try:
-            await record(armed)
+            await _certainly(armed, record)
         except BudgetExceededError as error:
             if not waits:
                 await record(Noted(text=f"step {charge.step!r} waits: {error}"))
@@ -160,6 +162,26 @@ async def _armed(charge: Charge, record: Record) -> tuple[Receipt, FaultArmed]:
             await anyio.sleep(_RETRY_S)
         else:
             return receipt, armed
+
+
+async def _certainly(armed: FaultArmed, record: Record) -> None:
+    """Record that a fault is armed; if this raises, the log does not and will not say so.
+
+    Raises:
+        BudgetExceededError: too much is hit already.
+    """
+    fenced = False
+    while True:
+        try:
+            return await record(armed)
+        except DoubtfulRefusalError as error:
+            # What is written now keeps out an earlier try that may be on its way still.
+            await record(Noted(text=f"step {armed.step!r} asks again: {error}"))
+            fenced = True
+        except IllegalTransitionError:
+            if not fenced:
+                raise
+            return None  # it came just before the note
 
 
 @asynccontextmanager

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import anyio
 
 from test_coordination.application.engine.flow import Flow, fitting
 from test_coordination.application.engine.patience import RETRY_S, STORE_PATIENCE, away
 from test_coordination.application.engine.vault import Vault
+from test_coordination.application.engine.verdict import stop_reason
 from test_coordination.application.fleet import BudgetExceededError
 from test_coordination.application.ports import (
     Clock,
@@ -29,6 +30,8 @@ from test_coordination.domain.events import (
     Event,
     ExecutionPaused,
     ExecutionResumed,
+    Outcome,
+    StepEnded,
 )
 from test_coordination.domain.execution import Execution, IllegalTransitionError
 
@@ -38,6 +41,13 @@ _PATIENCE_LOST: Final = timedelta(seconds=2)
 
 Wished: TypeAlias = AbortRequested | ExecutionPaused
 """What is heeded before it is durable: it only ends what was begun, or keeps from beginning."""
+
+
+@dataclass(eq=False, kw_only=True)
+class DoubtfulRefusalError(BudgetExceededError):
+    """A fault was refused, and a try before that one, whose answer was lost, may still be heard."""
+
+    code: ClassVar[str] = "execution.budget_doubtful"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +72,8 @@ class Recorder:
 
     ``state`` is the execution as it stands after everything that is known to be durable, and
     ``wanted`` is the one to decide by: with what somebody wishes, it stands as if all were
-    durable that is being recorded, so that a store that is slow or away delays no undo. What
+    durable that is being recorded, so that a store that is slow or away delays no undo. So it is
+    while a failure is recorded that lets nothing further begin. What
     ``vault`` knows to be secret is written nowhere.
     """
 
@@ -78,6 +89,7 @@ class Recorder:
         self.wanted = state
         self._wishes: list[tuple[Wished, datetime]] = []
         self._pages = count()
+        self._stopping: set[int] = set()
         self._under_way: dict[int, tuple[Sequence[Event], datetime]] = {}
         self._flow = Flow(state)
         self._vault = vault
@@ -100,6 +112,8 @@ class Recorder:
         Raises:
             LogConflictError: another worker has taken the execution over; nothing was written.
             BudgetExceededError: see `ExecutionLog.append`; nothing was written.
+            DoubtfulRefusalError: so it is now, and nothing is written yet: a try before, whose
+                answer was lost, may be written until the next call is.
             StoreUnavailableError: the store did not come back; whether the events were written
                 is not known, and the next call finds out before it writes.
         """
@@ -113,6 +127,8 @@ class Recorder:
         # What lets things begin again counts once it is durable.
         if not any(isinstance(event, ExecutionResumed) for event in events):
             self._under_way[page] = events, self._stores.clock.now()
+        if self._stops(events):
+            self._stopping.add(page)
         if self._is_hurried:
             self._look()
         try:
@@ -122,6 +138,7 @@ class Recorder:
         finally:
             self._under_way.pop(page, None)
             if self._is_hurried:
+                self._stopping.discard(page)
                 self._look()
 
     async def turn(self) -> None:
@@ -161,7 +178,17 @@ class Recorder:
 
     @property
     def _is_hurried(self) -> bool:
-        return bool(self._wishes) or self.state.abort is not None or self.state.pause is not None
+        wished = bool(self._wishes) or self.state.abort is not None
+        return wished or self.state.pause is not None or bool(self._stopping)
+
+    def _stops(self, events: Sequence[Event]) -> bool:
+        """Tell whether a step has failed and no further one may begin; faults are undone then."""
+        if not any(
+            isinstance(each, StepEnded) and each.outcome is Outcome.FAILED for each in events
+        ):
+            return False
+        expected = _expected(self.state, self._under_way.values())
+        return bool(stop_reason(self._record.plan, expected))
 
     def _look(self) -> None:
         """Find out what is wanted, and wake whoever waits for it."""
@@ -207,9 +234,12 @@ class Recorder:
             await self._settle()
             if self.state is not page.after:
                 raise
-        except BudgetExceededError:
-            if not again:
-                self._doubt = None
+        except BudgetExceededError as error:
+            if again:
+                raise DoubtfulRefusalError(
+                    system=error.system, services=error.services, hit=error.hit, limit=error.limit
+                ) from error
+            self._doubt = None
             raise
         else:
             self._accept(page)
