@@ -12,15 +12,23 @@ from time import monotonic, sleep
 import anyio
 import pytest
 
-from support.e2e_fleet import FOR_HARMLESS, MIX, Fleet, fleet, found, leave, posted, takeovers
-from support.e2e_log import is_gapless, never_reverted, of_kind
+from support.e2e_fleet import (
+    MIX,
+    Fleet,
+    assert_settled,
+    fleet,
+    found,
+    is_at_work,
+    leave,
+    posted,
+    takeovers,
+)
 from support.e2e_ordeal import Market, market
 from test_coordination.adapters.servers.embedded import embedded_servers
 from test_coordination.application.ports import ExecutionRecord
-from test_coordination.domain.events import Entry, ExecutionEnded, StepEnded
-from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.events import Entry
+from test_coordination.domain.execution import Status
 from test_coordination.domain.values import ExecutionId
-from test_coordination.domain.verdicts import Verdict
 
 KILLS = int(os.environ.get("TCOORD_TEST_KILLS", "5"))
 SEED = int(os.environ.get("TCOORD_TEST_SEED", "0")) or secrets.randbits(32)
@@ -56,7 +64,7 @@ def test_whichever_worker_is_killed_every_execution_comes_to_an_end_that_is_true
     wholes = [record for record in records if record.parent is None]
     assert sorted(record.id for record in wholes) == sorted(ordered), "none lost, none doubled"
     for record in records:
-        _is_settled(record, logs[record.id])
+        assert_settled(record, logs[record.id])
     assert max(posted(open_market).values()) == 1, "what may be done once was done twice"
     assert took_s
     assert max(took_s) < TAKEOVER_S_MAX
@@ -85,10 +93,10 @@ async def _ordeal(
 
 
 def _one_dies(workers: Fleet, chance: random.Random) -> None:
-    """Kill a worker beside others that are at work, and start another in its place."""
+    """Kill one of the workers, that has something in hand if any has, and start another."""
     while len(ready := [one for one in workers.living if "offers" in one.out()]) < WORKERS - 1:
         sleep(0.05)
-    workers.lose(chance.choice(ready))
+    workers.lose(chance.choice([one for one in ready if is_at_work(one)] or ready))
     workers.grow()
 
 
@@ -101,19 +109,3 @@ async def _settled(shop: Market) -> None:
             return
         assert monotonic() < limit, f"TCOORD_TEST_SEED={SEED}: these do not end: {left}"
         await anyio.sleep(0.5)
-
-
-def _is_settled(record: ExecutionRecord, log: Sequence[Entry]) -> None:
-    """Assert that an execution has an end, with nothing in force, and a verdict that it earned."""
-    name, ended = record.scenario_name, Execution.of(record.id, log)
-    assert is_gapless(log), name
-    assert record.end == len(log), name
-    assert (record.status, record.outstanding) == (Status.FINISHED, 0), name
-    assert isinstance(log[-1].event, ExecutionEnded), name
-    assert len(of_kind(log, ExecutionEnded)) == 1, name
-    assert not never_reverted(log), name
-    codes = {event.code for event in of_kind(log, StepEnded) if isinstance(event, StepEnded)}
-    if "worker.lost" in codes:
-        assert record.verdict is not Verdict.HELD, name
-    elif not ended.handovers or name in FOR_HARMLESS:
-        assert record.verdict in {Verdict.HELD, Verdict.INCONCLUSIVE}, (name, ended.reason)

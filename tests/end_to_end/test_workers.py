@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -72,16 +73,21 @@ def test_workers_of_two_releases_work_side_by_side(broken: Shop) -> None:
     older, *newer = [start(broken, program=release) for release in (TCOORD, NEWER, NEWER)]
     for one in (older, *newer):
         one.prints("topology shop\n")
+    while "alone" in {each["state"] for each in workers(broken)}:
+        sleep(0.05)
     shown = workers(broken)
     assert [each["state"] for each in shown] == ["serving"] * 3
     assert sorted("plan format 2" in each["offers"] for each in shown) == [False, True, True]
     new, _ = detached(broken, broken.scenario("new"), "--set", "outage=3s", program=NEWER)
+    while not any(new in one.out() for one in newer):
+        sleep(0.05)
     first, second = sorted(newer, key=lambda one: new not in one.out())
-    first.prints(f"taken   {new}  new")
     first.dies()
     second.prints(f"taken   {new}  new")
     old, _ = detached(broken, broken.scenario("old"))
     second.prints(f"ended   {new}  new")
+    while f"ended   {old}" not in older.out() + second.out():
+        sleep(0.05)
     for one in (older, second):
         one.gets(signal.SIGTERM)
     ends = (older.ends(), second.ends())

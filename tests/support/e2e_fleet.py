@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +12,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from support.e2e_log import is_gapless, never_reverted, of_kind
 from support.e2e_ordeal import Market
 from support.e2e_terminal import Running
 from test_coordination import Settings, open_coordinator
 from test_coordination.application.ports import ExecutionRecord
-from test_coordination.domain.events import Entry, ExecutionStarted, ExecutionTakenOver
+from test_coordination.domain.events import (
+    Entry,
+    ExecutionEnded,
+    ExecutionStarted,
+    ExecutionTakenOver,
+    Noted,
+    StepEnded,
+)
+from test_coordination.domain.execution import Execution, Status
 from test_coordination.domain.values import ExecutionId, WorkerId
+from test_coordination.domain.verdicts import Verdict
 
 HELD = """
 scenario: {fault}-{target}
@@ -124,6 +135,12 @@ class Fleet:
             one.ends()
 
 
+def is_at_work(one: Running) -> bool:
+    """Tell whether a worker says that it has an execution in hand."""
+    said = [line.split()[0] for line in one.out().splitlines()]
+    return said.count("taken") > said.count("ended") + said.count("back")
+
+
 @contextmanager
 def fleet(market: Market, count: int) -> Iterator[Fleet]:
     """Lend so many workers that are at work."""
@@ -138,10 +155,14 @@ def fleet(market: Market, count: int) -> Iterator[Fleet]:
         lent.end()
 
 
+def _settings(market: Market) -> Settings:
+    """Return where the commands of a market have their stores."""
+    return Settings.read(market.terminal.variables(), user=os.geteuid())
+
+
 async def leave(market: Market, names: Sequence[str]) -> list[ExecutionId]:
     """Leave an execution of each of ``names`` to the workers."""
-    settings = Settings(home=market.terminal.home)
-    async with open_coordinator(settings, topology=market.topology) as coordinator:
+    async with open_coordinator(_settings(market), topology=market.topology) as coordinator:
         stored = {name: await coordinator.create_scenario(MIX[name]) for name in MIX}
         return [
             await coordinator.execute_scenario(stored[name], detached=True, requested_by="ann")
@@ -153,8 +174,7 @@ async def found(
     market: Market, *, logs: bool = False
 ) -> tuple[Sequence[ExecutionRecord], Mapping[ExecutionId, Sequence[Entry]]]:
     """Return all executions, and their logs if those are asked for."""
-    settings = Settings(home=market.terminal.home)
-    async with open_coordinator(settings, topology=market.topology) as coordinator:
+    async with open_coordinator(_settings(market), topology=market.topology) as coordinator:
         records = await coordinator.list_executions(limit=100_000)
         if not logs:
             return records, {}
@@ -197,3 +217,23 @@ def posted(market: Market) -> Mapping[str, int]:
     with urllib.request.urlopen(url, timeout=5) as reply:
         counts: dict[str, int] = json.loads(reply.read())
     return counts
+
+
+def assert_settled(record: ExecutionRecord, log: Sequence[Entry]) -> None:
+    """Assert that an execution has an end, with nothing in force, and a verdict that it earned.
+
+    After the end there may be notes on how it was shown.
+    """
+    name, ended = record.scenario_name, Execution.of(record.id, log)
+    last = [entry for entry in log if not isinstance(entry.event, Noted)][-1]
+    assert is_gapless(log), name
+    assert record.end == len(log), name
+    assert (record.status, record.outstanding) == (Status.FINISHED, 0), name
+    assert isinstance(last.event, ExecutionEnded), name
+    assert len(of_kind(log, ExecutionEnded)) == 1, name
+    assert not never_reverted(log), name
+    codes = {event.code for event in of_kind(log, StepEnded) if isinstance(event, StepEnded)}
+    if "worker.lost" in codes:
+        assert record.verdict is not Verdict.HELD, name
+    elif not ended.handovers or name in FOR_HARMLESS:
+        assert record.verdict in {Verdict.HELD, Verdict.INCONCLUSIVE}, (name, ended.reason)

@@ -14,12 +14,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import MappingProxyType
 
+from support.e2e_forks import Process, forked
 from support.e2e_witness import kill_all
 from support.servers_directory import servers_directory
 
 ROOT = Path(__file__).parents[2]
 NOTHING: Mapping[str, str] = MappingProxyType({})
 TCOORD = (sys.executable, "-m", "test_coordination")
+EACH_ANEW = os.environ.get("TCOORD_TEST_EXEC") == "1"
 # Seconds in which everything ends even where six others share the processors.
 PATIENCE_S = 100.0
 LOOK_S = 0.01
@@ -38,7 +40,7 @@ class Said:
 class Running:
     """A command under way."""
 
-    def __init__(self, process: subprocess.Popen[bytes], out: Path, err: Path) -> None:
+    def __init__(self, process: Process, out: Path, err: Path) -> None:
         self.process = process
         self._out, self._err = out, err
         self._began = monotonic()
@@ -46,6 +48,10 @@ class Running:
     def out(self) -> str:
         """Return what it has printed so far."""
         return self._out.read_text()
+
+    def err(self) -> str:
+        """Return what it has printed on standard error so far."""
+        return self._err.read_text()
 
     def prints(self, text: str, *, within_s: float = PATIENCE_S) -> None:
         """Return once ``text`` is printed, on standard output or standard error."""
@@ -105,9 +111,13 @@ class Running:
 
 @dataclass(slots=True, kw_only=True)
 class Terminal:
-    """Where commands are typed; ``home`` does not exist before the first one makes it."""
+    """Where commands are typed; ``home`` does not exist before the first one makes it.
+
+    ``variables_given`` are those of the environment that all commands are told.
+    """
 
     place: Path
+    variables_given: dict[str, str] = field(default_factory=dict)
     started: list[Running] = field(default_factory=list)
 
     @property
@@ -128,15 +138,22 @@ class Terminal:
         """Start a command and return at once."""
         number = len(self.started) + 1
         out, err = (self.place / f"{number}.{name}" for name in ("out", "err"))
-        with out.open("wb") as to_out, err.open("wb") as to_err:
-            process = subprocess.Popen(
-                [*program, *(str(word) for word in words)],
-                stdin=subprocess.DEVNULL,
-                stdout=to_out,
-                stderr=to_err,
-                cwd=self.work,
-                env={**self.variables(), **environment},
-            )
+        given = [str(word) for word in words]
+        told = {**self.variables(), **environment}
+        with out.open("wb") as to_out, err.open("wb") as to_err, Path(os.devnull).open() as nothing:
+            process: Process
+            if program is TCOORD and not EACH_ANEW and not _tells_python(environment):
+                files = (nothing.fileno(), to_out.fileno(), to_err.fileno())
+                process = forked(given, files=files, folder=self.work, environment=told)
+            else:
+                process = subprocess.Popen(
+                    [*program, *given],
+                    stdin=nothing,
+                    stdout=to_out,
+                    stderr=to_err,
+                    cwd=self.work,
+                    env=told,
+                )
         self.started.append(Running(process, out, err))
         return self.started[-1]
 
@@ -150,7 +167,13 @@ class Terminal:
         """Return the environment of what is started here."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TCOORD_", "PYTEST_"))}
         sources = os.pathsep.join([str(ROOT / "src"), *sys.path[1:]])
-        return {**kept, "PYTHONPATH": sources, "TCOORD_HOME": str(self.home)}
+        given = self.variables_given
+        return {**kept, "PYTHONPATH": sources, "TCOORD_HOME": str(self.home), **given}
+
+
+def _tells_python(environment: Mapping[str, str]) -> bool:
+    """Tell whether there is something in it that Python asks for when it starts."""
+    return any(name.startswith("PYTHON") for name in environment)
 
 
 def shown(terminal: Terminal, *words: object, environment: Mapping[str, str]) -> str:

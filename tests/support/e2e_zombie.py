@@ -12,13 +12,15 @@ from test_coordination.adapters.postgres.executions import PostgresExecutionLog
 from test_coordination.application.ports import LogConflictError
 from test_coordination.domain.events import Entry
 from test_coordination.domain.execution import Execution
+from test_coordination.domain.values import ExecutionId
 
-TOLD = "writes: {accepted} accepted, {refused} refused"
+TOLD = "writes to {execution}: {accepted} accepted, {refused} refused"
 
 
 def count_writes() -> None:
     """Count what is appended, and print it on standard error when the program ends."""
-    entries: Counter[str] = Counter()
+    accepted: Counter[ExecutionId] = Counter()
+    refused: Counter[ExecutionId] = Counter()
     append = PostgresExecutionLog.append
 
     async def counted(
@@ -31,13 +33,14 @@ def count_writes() -> None:
         try:
             await append(self, written, leading_to=leading_to, epoch=epoch)
         except LogConflictError:
-            entries["refused"] += len(written)
+            refused[leading_to.id] += len(written)
             raise
-        entries["accepted"] += len(written)
+        accepted[leading_to.id] += len(written)
 
     def tell() -> None:
-        told = TOLD.format(accepted=entries["accepted"], refused=entries["refused"])
-        print(told, file=sys.stderr)
+        for each in {**accepted, **refused}:
+            told = TOLD.format(execution=each, accepted=accepted[each], refused=refused[each])
+            print(told, file=sys.stderr)
 
     PostgresExecutionLog.append = counted  # type: ignore[method-assign,assignment]  # it appends as before
     atexit.register(tell)
