@@ -22,11 +22,11 @@ def test_a_step_whose_start_waits_for_the_pen_when_another_fails_does_nothing(wo
     async def story() -> None:
         lab = Lab()
         lab.kit.note.error = ActionFailedError(action="note", cause="refused")
-        lab.log.slow_s = {"StepEnded": 1}
+        lab.log.slow_s = {"StepStarted": 1}
         text = document(f"""
 steps:
   - {{id: good, action: note, with: {{name: good, seconds: 3}}, needs: []}}
-  - {{id: bad, action: note, with: {{name: bad, seconds: 3.5, fails: true}}, needs: []}}
+  - {{id: bad, action: note, with: {{name: bad, seconds: 2.5, fails: true}}, needs: []}}
   - {{id: late, {work}, needs: [good]}}
 """)
 
