@@ -32,6 +32,11 @@ class Way:
             await stream.aclose()
         self._open.set()
 
+    async def lead(self, server: Path) -> None:
+        """Break all connections, and let new ones pass to the socket in another ``server``."""
+        self._server = server
+        await self.mend()
+
     async def carry(self, client: SocketStream) -> None:
         """Carry one connection to its end."""
         self._streams.add(client)

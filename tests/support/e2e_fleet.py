@@ -233,7 +233,9 @@ def assert_settled(record: ExecutionRecord, log: Sequence[Entry]) -> None:
     assert len(of_kind(log, ExecutionEnded)) == 1, name
     assert not never_reverted(log), name
     codes = {event.code for event in of_kind(log, StepEnded) if isinstance(event, StepEnded)}
-    if "worker.lost" in codes:
+    if ended.abort is not None:
+        assert record.verdict is Verdict.STOPPED, name
+    elif "worker.lost" in codes:
         assert record.verdict is not Verdict.HELD, name
     elif not ended.handovers or name in FOR_HARMLESS:
         assert record.verdict in {Verdict.HELD, Verdict.INCONCLUSIVE}, (name, ended.reason)
