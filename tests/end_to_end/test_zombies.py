@@ -65,9 +65,11 @@ class Outcome:
 
     @property
     def taken_over_at(self) -> int:
-        """Return the position in the log from which on it is another worker's."""
-        (position,) = (e.position for e in self.log if isinstance(e.event, ExecutionTakenOver))
-        return position
+        """Return the position in the log from which on it is another worker's.
+
+        Who took it over may have fallen silent, too: there are three that do so.
+        """
+        return next(e.position for e in self.log if isinstance(e.event, ExecutionTakenOver))
 
     @property
     def writes(self) -> tuple[int, int]:
