@@ -176,7 +176,7 @@ def test_a_version_is_exported_as_it_was_written_or_as_one_document(keeper: Auth
 
 def test_what_is_deprecated_is_not_listed_until_it_is_restored(keeper: Author) -> None:
     because = "use shop-gone"
-    noted = keeper.types("scenarios", "deprecate", "kept", "--because", because)
+    noted = keeper.types("scenarios", "deprecate", "kept", "--reason", because)
     hidden = keeper.types("scenarios", "--stored")
     every = keeper.types("scenarios", "--all")
     keeper.types("scenarios", "restore", "kept")
@@ -206,8 +206,8 @@ def test_templates_and_suites_are_stored_by_commands_of_their_own(keeper: Author
         (("scenarios", "diff", "kept", "1", "7"), "7"),
         (("templates", "versions", "kept"), "`tcoord scenarios` is about scenarios"),
         (("templates", "store", "kept.yaml"), "`tcoord scenarios` is about scenarios"),
-        (("scenarios", "deprecate", "nobody", "--because", "x"), "'nobody'"),
-        (("scenarios", "deprecate", "kept"), "--because"),
+        (("scenarios", "deprecate", "nobody", "--reason", "x"), "'nobody'"),
+        (("scenarios", "deprecate", "kept"), "--reason"),
         (("scenarios", "restore", "nobody"), "'nobody'"),
     ],
 )

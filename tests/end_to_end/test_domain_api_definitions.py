@@ -140,7 +140,7 @@ async def test_versions_are_compared_deprecated_and_restored(
         with pytest.raises(DefinitionKindError):
             await coordinator.create_template(text.replace("scenario:", "template:", 1))
         found = await coordinator.diff_versions("changing", 1, 2)
-        await coordinator.deprecate_scenario("changing", because="replaced by other")
+        await coordinator.deprecate_scenario("changing", reason="replaced by other")
         hidden = await coordinator.list_scenarios(DefinitionFilter(name_part="changing"))
         first, *_ = await coordinator.scenario_versions("changing")
         await coordinator.create_scenario(text)

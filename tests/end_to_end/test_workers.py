@@ -47,7 +47,7 @@ def workers(shop: Shop) -> list[dict[str, Any]]:
 def test_what_is_left_to_workers_waits_for_one_that_ends_in_order(broken: Shop) -> None:
     scenario = broken.scenario("patient")
     execution, said = detached(
-        broken, scenario, "--set", "outage=3s", "--require", "zone=eu", "--priority", "3"
+        broken, scenario, "--set", "outage=3s", "--label", "zone=eu", "--priority", "3"
     )
     assert said == "it waits: no worker is at work; start one with `tcoord worker`\n"
 

@@ -84,7 +84,7 @@ def test_schedules_are_made_listed_and_shown(shell: Shell) -> None:
 def test_a_schedule_is_paused_resumed_and_deleted(shell: Shell) -> None:
     shell.creates("often", "--every", "6h")
 
-    paused = shell.types("pause", "often", "--because", "audit")
+    paused = shell.types("pause", "often", "--reason", "audit")
     ahead = shell.types("preview", "often", "--count", "1")
     resumed = shell.types("resume", "often")
     deleted = shell.types("delete", "often")
@@ -125,6 +125,9 @@ def test_an_event_is_posted(shell: Shell) -> None:
         ("suite.yaml", ("--every", "1h"), "only scenarios can be scheduled"),
         ("nap.yaml", ("--cron", "99 * * * *"), "[schedule.invalid]"),
         ("nap.yaml", ("--every", "1h", "--set", "lenth=1s"), "no parameter is named 'lenth'"),
+        ("nap.yaml", ("--on-event", "e", "--match", "event.data ="), "<match of schedule bad>:1:"),
+        ("nap.yaml", ("--on-event", "e", "--match", "event.date"), "<match of schedule bad>:1:"),
+        ("nap.yaml", ("--on-change", "nobody"), "no service is named 'nobody'"),
         ("nothing", ("--every", "1h"), "no scenario or suite is named 'nothing'"),
     ],
 )

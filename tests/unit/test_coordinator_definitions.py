@@ -320,7 +320,7 @@ async def test_what_is_deprecated_is_not_listed_until_it_is_restored_or_changed(
         text = document("steps: [{wait: 1s}]")
         identity = await lent.create_scenario(text)
         await anyio.sleep(5)
-        await lent.deprecate_scenario("story", because="see other")
+        await lent.deprecate_scenario("story", reason="see other")
         stored = await lent.stored_scenario(identity)
         listed = await lent.list_scenarios()
         execution = await start(lent, text)
@@ -328,7 +328,7 @@ async def test_what_is_deprecated_is_not_listed_until_it_is_restored_or_changed(
         await lent.restore_scenario("story")
         again = await lent.list_scenarios()
         with pytest.raises(NotFoundError):
-            await lent.deprecate_scenario("nobody", because="of nothing")
+            await lent.deprecate_scenario("nobody", reason="of nothing")
 
     assert (stored.deprecated_at, stored.deprecated_because) == (at(5), "see other")
     assert listed == []

@@ -156,7 +156,7 @@ async def test_a_run_that_waits_for_its_moment_is_told_until_it_has_begun() -> N
     async with office.lab.coordinator() as coordinator:
         await anyio.sleep((stored.next_due - ANCHOR).total_seconds() + 0.5)
         waiting = await coordinator.preview_schedule("s", count=1)
-        await coordinator.pause_schedule("s", because="audit")
+        await coordinator.pause_schedule("s", reason="audit")
         paused = await coordinator.preview_schedule("s", count=1)
 
     assert waiting[0].moment == stored.next_moment > at(600.5)
@@ -184,16 +184,16 @@ async def test_a_pause_is_kept_with_its_reason_and_taken_back() -> None:
     await office.schedule(At(moment=at(100)), name="once")
     async with office.lab.coordinator() as coordinator:
         for name in ("s", "once"):
-            await coordinator.pause_schedule(name, because="audit")
+            await coordinator.pause_schedule(name, reason="audit")
         await anyio.sleep(700)
-        await coordinator.pause_schedule("s", because="a longer audit")
+        await coordinator.pause_schedule("s", reason="a longer audit")
         paused = await coordinator.schedule("s")
         for name in ("s", "once", "s"):
             await coordinator.resume_schedule(name)
         resumed = await coordinator.schedule("s")
         missed = await coordinator.schedule("once")
         await anyio.sleep(1)
-        await coordinator.pause_schedule("once", because="again")
+        await coordinator.pause_schedule("once", reason="again")
         await coordinator.resume_schedule("once")
         still = await coordinator.schedule("once")
 
@@ -224,7 +224,7 @@ async def test_a_run_by_hand_is_begun_whatever_the_time_unless_one_is_under_way(
     rules = Rules(blackouts=(night,), max_runs=1)
     await office.schedule(HOURLY, rules)
     async with office.lab.coordinator() as coordinator, office.at_work():
-        await coordinator.pause_schedule("s", because="audit")
+        await coordinator.pause_schedule("s", reason="audit")
         await anyio.sleep(1)
         first = await coordinator.trigger_schedule("s", by="ann")
         await anyio.sleep(1)

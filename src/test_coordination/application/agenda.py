@@ -91,13 +91,13 @@ class Agenda(Shelf):
         """
         return await self._schedules.look_ahead(schedule, count=count, seed=seed)
 
-    async def pause_schedule(self, name: str, *, because: str) -> None:
+    async def pause_schedule(self, name: str, *, reason: str) -> None:
         """Let a schedule begin nothing until it is resumed; what is under way goes on.
 
         Raises:
             NotFoundError: none has that name.
         """
-        await self._schedules.pause(name, because=because)
+        await self._schedules.pause(name, because=reason)
 
     async def resume_schedule(self, name: str) -> None:
         """Let a schedule go on; what it left out while it was paused is not made up for.

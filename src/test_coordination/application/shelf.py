@@ -108,7 +108,7 @@ class Shelf:
         stored = await self._world.scenarios.get(scenario)
         return self._scenarios.export(stored, resolved=resolved)
 
-    async def deprecate_scenario(self, name: str, *, because: str) -> None:
+    async def deprecate_scenario(self, name: str, *, reason: str) -> None:
         """Note that a definition should not be used any more, and why; it is not listed then.
 
         It can still be run and extended. A new version of it takes the note away.
@@ -117,7 +117,7 @@ class Shelf:
             NotFoundError: nothing has that name.
         """
         now = self._world.stores.clock.now()
-        await self._world.scenarios.deprecate(name, because=because, at=now)
+        await self._world.scenarios.deprecate(name, because=reason, at=now)
 
     async def restore_scenario(self, name: str) -> None:
         """Take back that a definition should not be used, if anybody said so.

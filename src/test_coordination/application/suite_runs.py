@@ -44,7 +44,7 @@ class SuiteNotRunningHereError(CoordinationError):
 class EntryResult:
     """What became of one entry of a suite.
 
-    ``execution`` is None until it has begun, ``verdict`` until it has ended. ``why`` says why it
+    ``execution`` is None until it is ordered, ``verdict`` until it has ended. ``why`` says why it
     was not begun, or why how it ended is not known; then it counts as one that could not run if
     it was its turn, and has no verdict if something before it kept it from that.
     """

@@ -18,8 +18,10 @@ from test_coordination.application.ports import NotFoundError
 from test_coordination.application.timetable import ScheduleExistsError
 from test_coordination.application.world import NoTopologyError
 from test_coordination.domain.errors import CoordinationError, InvalidDocumentError
+from test_coordination.domain.expressions import InvalidExpressionError
 from test_coordination.domain.graph import CircularNeedsError
 from test_coordination.domain.schedule import InvalidScheduleError
+from test_coordination.domain.topology import UnknownServiceError
 from test_coordination.domain.verdicts import Verdict
 from test_coordination.interfaces.cli.interruptions import ENDING, run_stoppable
 
@@ -38,10 +40,12 @@ EXIT_INTERRUPTED: Final = 130
 MISUSE: Final = (
     CircularNeedsError,
     DefinitionKindError,
+    InvalidExpressionError,
     InvalidScheduleError,
     NoTopologyError,
     NotFoundError,
     ScheduleExistsError,
+    UnknownServiceError,
 )
 """What is wrong with what was asked for, and not with what was to be done."""
 

@@ -317,18 +317,18 @@ def export_command(ctx: click.Context, name: str, *, resolved: bool) -> None:
 
 @click.command("deprecate")
 @click.argument("name")
-@click.option("--because", required=True, metavar="TEXT", help="Why, and what to use instead.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, and what to use instead.")
 @click.pass_context
-def deprecate_command(ctx: click.Context, name: str, because: str) -> None:
+def deprecate_command(ctx: click.Context, name: str, reason: str) -> None:
     """Note that NAME should not be used any more; it still can be."""
     kind = _kind(ctx)
 
     async def job(coordinator: Coordinator) -> None:
         await _versions(coordinator, name, kind)
-        await coordinator.deprecate_scenario(name, because=because)
+        await coordinator.deprecate_scenario(name, reason=reason)
 
     _stored(ctx, job)
-    click.echo(f"{name} is deprecated: {because}")
+    click.echo(f"{name} is deprecated: {reason}")
 
 
 @click.command("restore")

@@ -64,12 +64,12 @@ class EntriesShown(Protocol):
     """What is told of a suite's entries while they run."""
 
     def show(self, entry: EntryResult) -> None:
-        """Tell that ``entry`` has begun, or is settled."""
+        """Tell that ``entry`` was ordered, and may wait in the queue, or is settled."""
         ...
 
 
 class PlainEntries:
-    """A line each time that an entry begins or is settled, with the time since the start."""
+    """A line each time that an entry is ordered or settled, with the time since the start."""
 
     def __init__(self) -> None:
         self._began = monotonic()
@@ -95,7 +95,7 @@ def entries_shown() -> Iterator[EntriesShown]:
 def entry_line(entry: EntryResult) -> str:
     """Return what has become of ``entry``, with its colours."""
     if not entry.settled:
-        return f"{entry.id}: {entry.scenario} begun (execution {entry.execution})"
+        return f"{entry.id}: {entry.scenario} ordered (execution {entry.execution})"
     why = f": {entry.why}" if entry.why else ""
     return f"{entry.id}: {painted(entry.verdict)}{why}"
 

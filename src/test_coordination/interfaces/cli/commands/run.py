@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from test_coordination.application.coordinator import Coordinator
 from test_coordination.application.dependencies import DependencyNotMetError
@@ -58,7 +59,7 @@ from test_coordination.interfaces.cli.suite_running import run_suite
     help="Leave it to the workers (see `tcoord worker`), and print the execution's id.",
 )
 @click.option(
-    "--require",
+    "--label",
     "labels",
     multiple=True,
     metavar="NAME=VALUE",
@@ -77,7 +78,7 @@ from test_coordination.interfaces.cli.suite_running import run_suite
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("reports"),
     show_default=True,
-    help="The folder that reports are written to.",
+    help="The folder that reports are written to; not with --detach.",
 )
 @click.option(
     "--format",
@@ -86,7 +87,7 @@ from test_coordination.interfaces.cli.suite_running import run_suite
     multiple=True,
     default=("html",),
     show_default=True,
-    help="The form of a report; may be repeated.",
+    help="The form of a report; may be repeated. Not with --detach.",
 )
 @click.pass_obj
 def command(
@@ -112,6 +113,8 @@ def command(
     and among what is shipped. Where it claims what others hold, it waits for it. Ctrl-C stops
     what runs, and undoes its faults first. The exit status is that of the gravest verdict.
     """
+    if detach:
+        _refuse_reports(click.get_current_context())
     terms = Terms(
         parameters=pairs(parameters, option="--set"),
         seed=seed,
@@ -164,6 +167,19 @@ async def _submit(coordinator: Coordinator, order: Order) -> ExecutionId:
     return execution
 
 
+def _refuse_reports(context: click.Context) -> None:
+    """Refuse what asks for a report of what is not waited for."""
+    options = {"folder": "--report", "forms": "--format"}
+    unset = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    given = [o for name, o in options.items() if context.get_parameter_source(name) not in unset]
+    if given:
+        message = (
+            f"{' and '.join(given)} cannot go with --detach, which waits for no end; "
+            "`tcoord follow` waits for it, and `tcoord report` writes the report then"
+        )
+        raise click.UsageError(message)
+
+
 @contextmanager
 def _hinting(order: Order) -> Iterator[None]:
     try:
@@ -176,8 +192,8 @@ def _hinting(order: Order) -> Iterator[None]:
 
 def _labels(texts: tuple[str, ...], *, detach: bool) -> tuple[str, ...]:
     if texts and not detach:
-        raise click.UsageError("--require chooses a worker: it goes with --detach")
-    return tuple(f"{name}={value}" for name, value in pairs(texts, option="--require").items())
+        raise click.UsageError("--label chooses a worker: it goes with --detach")
+    return tuple(f"{name}={value}" for name, value in pairs(texts, option="--label").items())
 
 
 def say_swept(swept: Sequence[Swept]) -> None:

@@ -73,7 +73,7 @@ class ScheduleGroup(click.Group):
         "tcoord schedules create nightly --scenario restart.yaml \\",
         "    --topology shop.yaml --cron '30 2 * * *' --zone Europe/Berlin",
         "tcoord schedules preview nightly",
-        "tcoord schedules pause nightly --because 'release week'",
+        "tcoord schedules pause nightly --reason 'release week'",
     ),
 )
 def command() -> None:
@@ -269,16 +269,16 @@ def history_command(program: Program, name: str, limit: int, output: str) -> Non
 
 @command.command("pause")
 @click.argument("name")
-@click.option("--because", required=True, metavar="TEXT", help="Why, for those who wonder.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for those who wonder.")
 @click.pass_obj
-def pause_command(program: Program, name: str, because: str) -> None:
+def pause_command(program: Program, name: str, reason: str) -> None:
     """Begin nothing of a schedule until it is resumed; what runs goes on."""
 
     async def job(coordinator: Coordinator) -> None:
-        await coordinator.pause_schedule(name, because=because)
+        await coordinator.pause_schedule(name, reason=reason)
 
     _with_coordinator(program, job)
-    click.echo(f"{name} is paused: {because}")
+    click.echo(f"{name} is paused: {reason}")
 
 
 @command.command("resume")
