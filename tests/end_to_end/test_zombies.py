@@ -65,11 +65,9 @@ class Outcome:
 
     @property
     def taken_over_at(self) -> int:
-        """Return the position in the log from which on it is another worker's.
-
-        Who took it over may have fallen silent, too: there are three that do so.
-        """
-        return next(e.position for e in self.log if isinstance(e.event, ExecutionTakenOver))
+        """Return the position in the log from which on it is another worker's."""
+        (position,) = (e.position for e in self.log if isinstance(e.event, ExecutionTakenOver))
+        return position
 
     @property
     def writes(self) -> tuple[int, int]:
@@ -94,7 +92,7 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class Story:
-    """Three runs at once, each on a service of its own, and a coordinator that stands by."""
+    """Three runs, each on a service of its own, and a coordinator that stands by."""
 
     opened: Shop
     other: Coordinator
@@ -173,8 +171,9 @@ async def _told(opened: Shop, server: Path) -> dict[str, Outcome]:
         cut_off = partial(story.silenced, "till", place, falls_silent=cut, goes_on=mend)
         killed = partial(story.silenced, "desk", server, falls_silent=_kill, goes_on=_nothing)
         async with anyio.create_task_group() as group:
-            for one in (stopped, cut_off, killed):
+            for one in (stopped, cut_off):
                 group.start_soon(one)
+        await killed()  # who would take over from it may no more fall silent
         return story.outcomes
 
 
