@@ -191,6 +191,23 @@ async def test_a_dead_child_of_ours_leaves_no_zombie(world: World) -> None:
     assert "killed by signal 9" in (await world.services.observe(handle)).detail
 
 
+async def test_a_child_that_others_have_ended_leaves_no_zombie_for_long(world: World) -> None:
+    handle = await world.one(server("exchange"))
+    state = await world.services.start(handle)
+    assert state.pid is not None
+
+    stranger = in_another_process(handle, "kill(sys.argv[1])")
+    stranger.communicate(timeout=20)
+    left = psutil.Process(state.pid).status()
+    other = in_another_process(handle, "start(sys.argv[1])")
+    other.communicate(timeout=20)
+    await world.services.kill(handle)
+    await world.services.start(handle)
+
+    assert left == psutil.STATUS_ZOMBIE
+    assert not psutil.pid_exists(state.pid)
+
+
 @pytest.mark.parametrize("birth", ["{boot}:1", "another-boot:{ticks}"])
 async def test_a_stranger_with_the_pid_of_a_service_is_never_touched(
     world: World, birth: str

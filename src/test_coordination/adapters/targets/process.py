@@ -42,7 +42,8 @@ class ProcessServices:
     """
 
     def __init__(self) -> None:
-        self._ended: dict[str, int] = {}
+        self._started: list[Record] = []
+        self._ended: dict[str, tuple[str, int]] = {}
 
     def locate(self, topology: Topology, service: ServiceName) -> Handle:
         """See ``ServiceControl.locate``."""
@@ -64,7 +65,11 @@ class ProcessServices:
             assert record is not None, "a state file is never removed by us"
             if not self._lives(record):
                 await self._clear_away(record)
+                # Others may have ended what we have started: a child that nobody asks for stays
+                # in the kernel's table for as long as we live.
+                self._started = [each for each in self._started if self._lives(each)]
                 record = await to_thread.run_sync(launch, path, record)
+                self._started.append(record)
         return await self._healthy(record)
 
     async def stop(self, handle: Handle, *, grace: timedelta) -> None:
@@ -125,7 +130,7 @@ class ProcessServices:
         if record.launch is None or (leader := Session(record.launch).leader()) is None:
             return False
         if (status := kernel.reap(leader)) is not None:
-            self._ended[record.launch.mark] = status
+            self._ended[record.specification.log] = (record.launch.mark, status)
         return leader.alive
 
     async def _state(self, record: Record) -> ServiceState:
@@ -158,8 +163,8 @@ class ProcessServices:
             return "it was not started yet"
         if record.launch.pid is None:
             return "it is being started"
-        status = self._ended.get(record.launch.mark)
-        if status is None:
+        mark, status = self._ended.get(record.specification.log, ("", 0))
+        if mark != record.launch.mark:
             return "its process has ended"
         return f"it was killed by signal {-status}" if status < 0 else f"it ended with {status}"
 
