@@ -101,7 +101,7 @@ async def open_world(
         live = await stack.enter_async_context(open_live_view(redis_url, clock))
         ways = Ways(
             kept=await stack.enter_async_context(open_postgres_wishes(url)),
-            quick=await stack.enter_async_context(open_redis_wishes(redis_url)),
+            quick=await stack.enter_async_context(open_redis_wishes(redis_url, clock)),
         )
         links = await stack.enter_async_context(LinkKeeper().opened())
         expressions = CelExpressions()

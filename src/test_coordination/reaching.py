@@ -51,7 +51,7 @@ async def open_controls(settings: Settings) -> AsyncGenerator[Controls]:
         kept = open_postgres_wishes(url, prepare=partial(migrate, url))
         ways = Ways(
             kept=await stack.enter_async_context(kept),
-            quick=await stack.enter_async_context(open_redis_wishes(redis_url)),
+            quick=await stack.enter_async_context(open_redis_wishes(redis_url, SystemClock())),
         )
         pool = await stack.enter_async_context(open_pool(url, connections_min=0))
         log = await stack.enter_async_context(open_execution_log(pool))

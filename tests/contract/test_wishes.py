@@ -14,6 +14,7 @@ from anyio.abc import TaskStatus
 from contract.conftest import Stores
 from support.stores_servers import ROLE, Urls, administer
 from support.stores_story import NEW, Story, new_record, new_scenario
+from test_coordination.adapters.machine import SystemClock
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.adapters.memory.wishes import MemoryWishes
 from test_coordination.adapters.postgres.wishes import open_wishes as open_postgres
@@ -64,7 +65,7 @@ async def way(place: tuple[str, Urls | None]) -> AsyncIterator[Wishes]:
         async with open_postgres(urls.postgres) as kept:
             yield kept
     else:
-        async with open_redis(urls.redis) as quick:
+        async with open_redis(urls.redis, SystemClock()) as quick:
             assert quick is not None
             yield quick
 
@@ -291,7 +292,7 @@ async def test_what_is_wished_while_postgresql_lets_nobody_in_yet_is_heard_later
 async def test_a_redis_that_is_emptied_while_somebody_listens_is_heard_again(
     servers: Urls,
 ) -> None:
-    async with open_redis(servers.redis) as way:
+    async with open_redis(servers.redis, SystemClock()) as way:
         assert way is not None
         ear, early, late = Ear(way), wish(), wish()
         async with anyio.create_task_group() as group:
@@ -305,7 +306,7 @@ async def test_a_redis_that_is_emptied_while_somebody_listens_is_heard_again(
 
 
 async def test_what_others_write_into_the_stream_is_passed_over(servers: Urls) -> None:
-    async with open_redis(servers.redis) as way:
+    async with open_redis(servers.redis, SystemClock()) as way:
         assert way is not None
         ear, made = Ear(way), wish()
         async with anyio.create_task_group() as group:
@@ -320,7 +321,7 @@ async def test_what_redis_shows_as_active_is_what_it_knows_to_be_unfinished(
     servers: Urls,
 ) -> None:
     execution = ExecutionId(NEW.new())
-    async with open_redis(servers.redis) as way:
+    async with open_redis(servers.redis, SystemClock()) as way:
         assert way is not None
         await way._asking.zadd("test:active-executions", {str(execution): 1.0})
 

@@ -91,12 +91,17 @@ class Offspring:
         return await _once_free(partial(self.carrier.carried_on, execution))
 
     async def abort(self, execution: ExecutionId, *, reason: str) -> None:
-        """See `Children.abort`; it is let go of if what runs it is."""
+        """See `Children.abort`; it is let go of if what runs it is.
+
+        A store that is away is waited for, ``STORE_PATIENCE`` at most, to find out who has it.
+        """
         if self.carrier.is_leaving(self.parent):
             await self.carrier.let_go(execution)
             return
         by = "the execution that began it"
-        await _once_free(partial(self.carrier.bring_in, execution))
+        doing = f"stopping execution {execution}, a step of another"
+        bring_in = partial(self.carrier.bring_in, execution)
+        await _once_free(partial(patiently, bring_in, doing=doing))
         await self.carrier.abort(execution, reason=reason, by=by)
 
 

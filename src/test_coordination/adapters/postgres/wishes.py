@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -27,11 +28,15 @@ from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.plan import PLAN_FORMATS
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
 
+log = logging.getLogger(__name__)
+
 CHANNEL: Final = "test_coordination_wish"
 LOOK_EVERY_S: Final = 0.5
 """How long a wish may take if nobody was notified, as through a pooler of connections."""
 LOOK_S_MAX: Final = 2.0
 AGAIN_S: Final = 0.2
+
+_DESIRES: Final = frozenset(map(str, Desire))
 
 # One statement on one table that nobody locks: a wish waits for nobody who has locked another.
 MAKE: Final = """
@@ -182,13 +187,14 @@ class PostgresWishes:
     async def of(self, execution: ExecutionId) -> Sequence[Wish]:
         """See `KeptWishes.of`."""
         rows = await self._ask(OF, execution, doing="looking for wishes")
-        return list(map(_wish, rows))
+        return [known for known in map(_wish, rows) if known is not None]
 
     async def unheeded(self) -> Mapping[ExecutionId, Wish]:
         """See `KeptWishes.unheeded`."""
         doing = "looking for wishes"
         rows = await self._ask(UNHEEDED, NOBODY, sorted(PLAN_FORMATS), doing=doing)
-        return {ExecutionId(row["stuck"]): _wish(row) for row in rows}
+        found = {ExecutionId(row["stuck"]): _wish(row) for row in rows}
+        return {execution: wish for execution, wish in found.items() if wish is not None}
 
     async def hear(
         self,
@@ -248,23 +254,37 @@ class _Ear:
             self._news = anyio.Event()
             assert self._since is not None, "it was opened"
             recent = await self._recent(self._since)
-            for wish in recent:
-                if wish.id not in self._known:
-                    self._tell(wish)
-            self._known = frozenset(wish.id for wish in recent)
+            for row in recent:
+                if row["id"] not in self._known:
+                    self._hear(row)
+            self._known = frozenset(row["id"] for row in recent)
             with anyio.move_on_after(LOOK_EVERY_S):
                 await self._news.wait()
 
-    async def _recent(self, since: datetime) -> Sequence[Wish]:
+    async def _recent(self, since: datetime) -> Sequence[asyncpg.Record]:
         rows = await self._connection.fetch(RECENT, since)
         self._since = rows[0]["looked_at"]
-        return [_wish(row) for row in rows if row["id"] is not None]
+        return [row for row in rows if row["id"] is not None]
+
+    def _hear(self, row: asyncpg.Record) -> None:
+        if (wish := _wish(row)) is not None:
+            self._tell(wish)
+        else:
+            log.warning(
+                "wish %s, to %s, is of a later version of this program, and is left to workers "
+                "of that version",
+                row["id"],
+                row["desire"],
+            )
 
     def _wake(self, *_: object) -> None:
         self._news.set()
 
 
-def _wish(row: asyncpg.Record) -> Wish:
+def _wish(row: asyncpg.Record) -> Wish | None:
+    """Return the wish in ``row``; None if it is one that only later programs know."""
+    if row["desire"] not in _DESIRES:
+        return None
     execution = row["execution_id"]
     return Wish(
         id=WishId(row["id"]),

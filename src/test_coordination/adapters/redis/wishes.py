@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from test_coordination.adapters.codec import storable
 from test_coordination.adapters.redis.connection import ANSWER_S_MAX, UNUSABLE, client, why
 from test_coordination.adapters.redis.shown import ACTIVE
+from test_coordination.application.ports import Clock
 from test_coordination.application.wishes import Answer, Desire, Wish
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
@@ -26,6 +27,8 @@ STREAM_MAX: Final = 1000
 ANSWERS_TTL_S: Final = 3600
 BLOCK_S: Final = 2.0
 AGAIN_S: Final = 0.2
+DEAF_S_MIN: Final = 0.1
+"""Who waits longer for its first answer goes back to when it began, by its own clock."""
 CLOSE_S_MAX: Final = 2.0
 TRIES_MAX: Final = 16
 """How many others may be faster in a row to put a wish where ours was to be."""
@@ -45,7 +48,7 @@ def answers_key(wish: WishId) -> str:
 
 
 @asynccontextmanager
-async def open_wishes(url: str | None) -> AsyncGenerator[RedisWishes | None]:
+async def open_wishes(url: str | None, clock: Clock) -> AsyncGenerator[RedisWishes | None]:
     """Lend the wishes in the Redis at ``url``, which need not answer; None says there is none.
 
     Raises:
@@ -56,7 +59,7 @@ async def open_wishes(url: str | None) -> AsyncGenerator[RedisWishes | None]:
         return
     asking, waiting = client(url), client(url, blocking=True)
     try:
-        yield RedisWishes(asking, waiting)
+        yield RedisWishes(asking, waiting, clock)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_S_MAX):
             await asking.aclose()
@@ -73,8 +76,9 @@ class RedisWishes:
 
     store = STORE
 
-    def __init__(self, asking: Redis, waiting: Redis) -> None:
+    def __init__(self, asking: Redis, waiting: Redis, clock: Clock) -> None:
         """Leave both clients to the caller to close; ``waiting`` must have no time limit."""
+        self._clock = clock
         self._asking = asking
         self._waiting = waiting
 
@@ -133,12 +137,18 @@ class RedisWishes:
         """See `Wishes.hear`."""
         place: Place | None = None
         started = False
+        began = (int(self._clock.now().timestamp() * 1000), 0)
+        began_s = anyio.current_time()
         while True:
             try:
                 with _translated("listening for wishes"):
                     newest = await self._newest()
+                    if place is None:
+                        # What was made while nobody answered us was made after we had begun.
+                        deaf = anyio.current_time() - began_s > DEAF_S_MIN
+                        place = min(newest, began) if deaf else newest
                     # A stream that was emptied begins anew, perhaps before where we had come.
-                    place = newest if place is None else FIRST if newest < place else place
+                    place = FIRST if newest < place else place
                     if not started:
                         task_status.started()
                         started = True
