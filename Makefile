@@ -44,6 +44,12 @@ messages: ## write what is told of the bad files, to be read before it is commit
 	$(PYTHON) scripts/bad_messages.py
 
 benchmarks: ## print every benchmark's table
-	for each in benchmarks/*.py; do echo "== $$each"; $(PYTHON) "$$each" || exit 1; done
+	for each in $(filter-out benchmarks/soak%,$(wildcard benchmarks/*.py)); do \
+	  echo "== $$each"; $(PYTHON) "$$each" || exit 1; \
+	done
 
-.PHONY: help check quick format demo requirements fuzz simulate generated messages benchmarks
+MINUTES := 60
+soak: ## break the trading example for an hour, and see whether anything grows: make soak MINUTES=60
+	@PYTHONPATH=src $(PYTHON) -u benchmarks/soak.py $(MINUTES)
+
+.PHONY: help check quick format demo requirements fuzz simulate generated messages benchmarks soak

@@ -46,7 +46,7 @@ EVERY_S: Final = 5.0
 LIFE_S: Final = 300.0
 LIVES_MIN: Final = 3
 WRITTEN_S: Final = 60.0
-LAST_S_MAX: Final = 120.0
+LAST_LOOKS: Final = 120
 MINUTES: Final = 60.0
 
 LEFT: Final = "SELECT count(*) FROM execution WHERE status <> 'finished'"
@@ -81,9 +81,9 @@ async def _soak(
 ) -> tuple[Samples, Ending]:
     samples = Samples(processes=[], stores=[], begin_s=time.monotonic())
     stays = soaked.work("worker that stays", "--label", STAYS)
+    await _at_work(stays)
     goes = soaked.work("worker that is replaced")
-    for one in (stays, goes):
-        await _at_work(one)
+    await _at_work(goes)
     topology = soaked.topology()
     async with open_coordinator(soaked.settings, topology=topology) as coordinator:
         long = await fill(coordinator, timedelta(seconds=length_s))
@@ -105,7 +105,9 @@ async def _soak(
             written_s = now_s
             samples.write(OUT)
             last = samples.stores[-1]
-            print(f"{last.at_s / 60:5.1f} min: {last.ended:,} ended, {last.running} run", flush=True)
+            print(
+                f"{last.at_s / 60:5.1f} min: {last.ended:,} ended, {last.running} run", flush=True
+            )
         next_s += EVERY_S
         await anyio.sleep(max(0.0, next_s - time.monotonic()))
     samples.write(OUT)
@@ -123,9 +125,10 @@ async def _ended(soaked: Soaked, pool: Pool) -> Ending:
     async with open_coordinator(soaked.settings, topology=topology) as coordinator:
         for name in SHORT:
             await coordinator.pause_schedule(name, reason="the soak is over")
-        with anyio.move_on_after(LAST_S_MAX):
-            while await pool.fetchval(LEFT):
-                await anyio.sleep(EVERY_S / 5)
+        for _ in range(LAST_LOOKS):
+            if not await pool.fetchval(LEFT):
+                break
+            await anyio.sleep(1)
     return await Ending.seen(pool, services=soaked.services("status"))
 
 
@@ -146,8 +149,6 @@ def _told(samples: Samples, ending: Ending) -> bool:
 
 if __name__ == "__main__":
     word = sys.argv[1] if len(sys.argv) > 1 else str(MINUTES)
-    if word == "judge":
-        done = _told(read(OUT), Ending.read(OUT))
-    else:
-        done = anyio.run(main, float(word))
+    judging = word == "judge"
+    done = _told(read(OUT), Ending.read(OUT)) if judging else anyio.run(main, float(word))
     sys.exit(0 if done else 1)
