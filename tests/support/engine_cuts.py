@@ -133,10 +133,9 @@ class Life:
         return run_from(0, begin())
 
     def left_at(self, event: type[Event], *, count: int = 1) -> Photo:
-        """Return the first moment at which so many of these events are in the log, the last so."""
+        """Return the first moment at which so many of these events are in the log."""
         for photo in self.photos:
-            kinds = photo.log.kinds(self.execution)
-            if kinds.count(event.__name__) == count and kinds[-1] == event.__name__:
+            if photo.log.kinds(self.execution).count(event.__name__) == count:
                 return photo
         raise LookupError(event)
 

@@ -16,7 +16,7 @@ from test_coordination.application.ports import NotFoundError
 from test_coordination.domain.errors import StoreUnavailableError
 from test_coordination.domain.events import Entry, Noted, StepStarted
 from test_coordination.domain.execution import Status
-from test_coordination.domain.values import WorkerId
+from test_coordination.domain.values import StepId, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
 CUT = document("steps: [{id: cut, fault: switch.off, target: shop, hold: 100s}]")
@@ -229,7 +229,7 @@ async def test_a_bug_in_the_engine_ends_one_execution_and_not_those_beside_it() 
     lab = Lab()
 
     async def broken(entries: Sequence[Entry]) -> None:
-        if isinstance(event := entries[0].event, StepStarted) and event.step == "more":
+        if StepStarted(step=StepId("more")) in [entry.event for entry in entries]:
             raise ZeroDivisionError("ours")
 
     lab.log.before = broken

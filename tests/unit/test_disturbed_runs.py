@@ -25,9 +25,9 @@ def test_a_step_whose_start_waits_for_the_pen_when_another_fails_does_nothing(wo
         lab.log.slow_s = {"StepStarted": 1}
         text = document(f"""
 steps:
-  - {{id: good, action: note, with: {{name: good, seconds: 3}}, needs: []}}
+  - {{id: good, action: note, with: {{name: good, seconds: 2}}, needs: []}}
   - {{id: bad, action: note, with: {{name: bad, seconds: 2.5, fails: true}}, needs: []}}
-  - {{id: late, {work}, needs: [good]}}
+  - {{id: late, {work}, needs: [good], if: "true"}}
 """)
 
         ended = await lab.run(text)

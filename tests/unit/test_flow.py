@@ -161,7 +161,7 @@ async def test_what_is_told_of_a_steady_state_is_told_by_turns() -> None:
 
 
 async def timed(*, beside: bool) -> tuple[float, int]:
-    """Return how long ten durable steps take on a store that writes one page at a time.
+    """Return how long a hundred durable steps take on a store that writes one page at a time.
 
     ``beside`` it an execution floods the same store. Also return how many pages that one wrote.
     """
@@ -173,7 +173,7 @@ async def timed(*, beside: bool) -> tuple[float, int]:
             await anyio.sleep(0.02)
 
     bed.log.before = write
-    steps = [act(f"s{number}", *([f"s{number - 1}"] if number else [])) for number in range(50)]
+    steps = [act(f"s{number}", *([f"s{number - 1}"] if number else [])) for number in range(100)]
     async with anyio.create_task_group() as group:
         if beside:
             group.start_soon(bed.run, stubborn(steps=20))
@@ -182,7 +182,7 @@ async def timed(*, beside: bool) -> tuple[float, int]:
         ended = await bed.run(plan(*steps))
         took_s, written = anyio.current_time() - began, bed.log.appends - before
         group.cancel_scope.cancel()
-    return took_s, written - len(ended.steps) * 2
+    return took_s, written - len(ended.steps) - 2
 
 
 @virtual

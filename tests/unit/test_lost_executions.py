@@ -127,7 +127,7 @@ async def test_nothing_is_begun_as_a_step_of_what_another_worker_has() -> None:
         await coordinator.create_scenario(document("steps: [{wait: 1s}]", name="inner"))
         lab.log.answer_s = 2
         execution = await start(coordinator, document("steps: [{id: run, scenario: inner}]"))
-        await until(3.3)
+        await until(1.3)
         lab.log.answer_s = 0
         await scene.stopped()
         with pytest.raises(LogConflictError):

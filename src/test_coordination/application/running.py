@@ -78,9 +78,10 @@ class Run:
         """
         try:
             with self.scope:
+                runner = Runner(self.record.plan, self.hands, self.world.stores.live)
                 await self._begin(lobby, why)
                 if self.state.status is Status.RUNNING:
-                    await Runner(self.record.plan, self.hands, self.world.stores.live).run()
+                    await runner.run()
             if self.leaving and self.state.status is not Status.FINISHED:
                 await self._release()
         except Exception as error:  # noqa: BLE001  a border: its failure must not end the executions beside it
@@ -110,6 +111,7 @@ class Run:
     async def let_go(self, reason: str) -> None:
         """Undo its faults and leave it to another worker, unless it has ended before."""
         self.leaving = self.leaving or reason
+        self.recorder.foresee(None)
         self.scope.cancel()
         await self.ended.wait()
 

@@ -30,6 +30,7 @@ from test_coordination.domain.events import (
     Event,
     ExecutionPaused,
     ExecutionResumed,
+    ExecutionStarted,
     Outcome,
     StepEnded,
 )
@@ -38,6 +39,9 @@ from test_coordination.domain.execution import Execution, IllegalTransitionError
 _PATIENCE_LOST: Final = timedelta(seconds=2)
 """How long later events wait: who waited in vain once has faults to undo, and hurries."""
 
+
+_DECISIVE: Final = (ExecutionStarted, StepEnded)
+"""After these something else is begun or ended."""
 
 Wished: TypeAlias = AbortRequested | ExecutionPaused
 """What is heeded before it is durable: it only ends what was begun, or keeps from beginning."""
@@ -65,6 +69,15 @@ class _Page:
 
     entries: tuple[Entry, ...]
     after: Execution
+
+    def with_more(self, events: Iterable[Event], now: datetime) -> _Page:
+        """Return the page with ``events`` at its end."""
+        after, entries = self.after, list(self.entries)
+        for event in events:
+            entry = Entry(position=after.position + 1, at=now, event=event)
+            after = after.apply(entry)
+            entries.append(entry)
+        return _Page(entries=tuple(entries), after=after)
 
 
 class Recorder:
@@ -98,6 +111,7 @@ class Recorder:
         self._turn = anyio.Lock()
         self._changed = anyio.Event()
         self._listeners: list[Callable[[], None]] = []
+        self._foreseeing: Callable[[Execution], Sequence[Event]] | None = None
         self._doubt: _Page | None = None
         self._patience = STORE_PATIENCE
 
@@ -117,12 +131,9 @@ class Recorder:
             StoreUnavailableError: the store did not come back; whether the events were written
                 is not known, and the next call finds out before it writes.
         """
-        events = tuple(self._flow.admitted(events, self.state))
+        events = self._presentable(self._flow.admitted(events, self.state))
         if not events:
             return
-        if self._vault is not None:
-            events = tuple(map(self._vault.conceal_event, events))
-        events = tuple(map(fitting, events))
         page = next(self._pages)
         # What lets things begin again counts once it is durable.
         if not any(isinstance(event, ExecutionResumed) for event in events):
@@ -140,6 +151,14 @@ class Recorder:
             if self._is_hurried:
                 self._stopping.discard(page)
                 self._look()
+
+    def foresee(self, following: Callable[[Execution], Sequence[Event]] | None) -> None:
+        """Have what certainly follows the end of a step be written together with it.
+
+        ``following`` is asked for that with the execution as it will stand, before anything of it
+        is durable. It is not asked while something is wished, or recorded, that may change it.
+        """
+        self._foreseeing = following
 
     async def turn(self) -> None:
         """Return when another aside may be recorded; `Flow` says what one is."""
@@ -267,12 +286,22 @@ class Recorder:
         self._stores.live.publish(self._record, page.after, page.entries)
 
     def _folded(self, events: Sequence[Event], now: datetime) -> _Page:
-        after, entries = self.state, list[Entry]()
-        for event in events:
-            entry = Entry(position=after.position + 1, at=now, event=event)
-            after = after.apply(entry)
-            entries.append(entry)
-        return _Page(entries=tuple(entries), after=after)
+        page = _Page(entries=(), after=self.state).with_more(events, now)
+        return page.with_more(self._following(events, page.after), now)
+
+    def _following(self, events: Sequence[Event], after: Execution) -> Sequence[Event]:
+        """Return what is written together with ``events``, which lead to ``after``."""
+        if self._foreseeing is None or self._is_hurried or len(self._under_way) > 1:
+            return ()
+        if not any(isinstance(event, _DECISIVE) for event in events):
+            return ()
+        return self._presentable(self._foreseeing(after))
+
+    def _presentable(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return ``events`` with no secret in them, and no text without end."""
+        if self._vault is not None:
+            events = list(map(self._vault.conceal_event, events))
+        return tuple(map(fitting, events))
 
 
 def _expected(state: Execution, pages: Iterable[tuple[Sequence[Event], datetime]]) -> Execution:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, assert_never
@@ -30,9 +30,16 @@ from test_coordination.application.engine.sampler import SampleWriter, sample
 from test_coordination.application.engine.steps import Performance
 from test_coordination.application.engine.verdict import conclusion, remedy
 from test_coordination.application.ports import LiveView
-from test_coordination.domain.events import AbortRequested, Event, Noted, Outcome, StepEnded
+from test_coordination.domain.events import (
+    AbortRequested,
+    Event,
+    Noted,
+    Outcome,
+    StepEnded,
+    StepStarted,
+)
 from test_coordination.domain.evidence import Sample
-from test_coordination.domain.execution import Execution, Status
+from test_coordination.domain.execution import Execution, IllegalTransitionError, Status
 from test_coordination.domain.plan import Plan, Stage
 from test_coordination.domain.values import StepId
 
@@ -55,6 +62,8 @@ class Runner:
         self._still: dict[StepId, float] = {}
         self._failure: Exception | None = None
         self._told = False
+        self._foreseen: list[StepId] = []
+        hands.recorder.foresee(self._following)
 
     async def run(self) -> Execution:
         """Return the execution as it ended.
@@ -96,7 +105,43 @@ class Runner:
     def _resume(self, group: TaskGroup) -> None:
         """Go on with the steps that another worker has begun."""
         for step in Standing.of(self._plan, self._recorder.state).running():
-            self._launch(Performance(step=step, hands=self._hands, resumed=True), group)
+            if step.id not in self._foreseen:
+                self._launch(Performance(step=step, hands=self._hands, resumed=True), group)
+
+    def _following(self, after: Execution) -> Sequence[Event]:
+        """Return what follows at once when an execution stands so: steps begin, or it ends.
+
+        What hangs on a condition is left to be found out when its turn has come.
+        """
+        if after.status is not Status.RUNNING:
+            return ()
+        commands = decide(self._plan, after, self._hands.bench.clock.now()).commands
+        if commands == (Conclude(),):
+            return self._end(after)
+        begun = [
+            command.step
+            for command in commands
+            if isinstance(command, Begin)
+            and command.step not in self._under_way
+            and self._plan.step(command.step).condition is None
+        ]
+        self._foreseen += begun
+        return [StepStarted(step=step) for step in begun]
+
+    def _end(self, after: Execution) -> Sequence[Event]:
+        """Return what ends an execution that stands so, unless something is left to be done."""
+        watched = self._plan.watched or self._plan.stop_when
+        early = any(step not in after.steps for step in self._under_way)
+        if watched or early or remedy(self._plan, after) is not None:
+            return ()
+        return conclusion(self._plan, after)
+
+    def _join(self, group: TaskGroup) -> None:
+        """Do the steps whose begin was foreseen, and is durable by now."""
+        for step in [step for step in self._foreseen if step in self._recorder.state.steps]:
+            self._foreseen.remove(step)
+            begun = Performance(step=self._plan.step(step), hands=self._hands, begun=True)
+            self._launch(begun, group)
 
     async def _guarded(self, group: TaskGroup, act: Callable[[], Awaitable[None]]) -> None:
         """Do ``act``; if it fails, end everything else, which undoes the faults."""
@@ -104,11 +149,13 @@ class Runner:
             await act()
         except Exception as error:  # noqa: BLE001  `run` raises it: a task group would wrap it
             self._failure = self._failure or error
+            self._recorder.foresee(None)
             group.cancel_scope.cancel()
 
     async def _loop(self, group: TaskGroup) -> None:
         # While a fault may be in force nothing here waits for the log: it may be slow, or away.
         while (state := self._recorder.wanted).status is not Status.FINISHED:
+            self._join(group)
             now = self._hands.bench.clock.now()
             decision = decide(self._plan, state, now)
             self._stand_still(on=state.pause is not None)
@@ -163,7 +210,7 @@ class Runner:
             await self._recorder.record(*conclusion(self._plan, state))
 
     def _begin(self, step: StepId, group: TaskGroup) -> None:
-        if step not in self._under_way:
+        if step not in self._under_way and step not in self._foreseen:
             self._launch(Performance(step=self._plan.step(step), hands=self._hands), group)
 
     def _launch(self, performance: Performance, group: TaskGroup) -> None:
@@ -189,7 +236,12 @@ class Runner:
         """Have the execution stopped, at once, and put on record why."""
         wish = AbortRequested(reason=reason, by=GUARD)
         self._recorder.wish(wish)
-        self._note(wish, group)
+
+        async def ask() -> None:
+            with suppress(IllegalTransitionError):  # its end was being written already
+                await self._recorder.record(wish)
+
+        group.start_soon(self._guarded, group, ask)
 
     def _stand_still(self, *, on: bool) -> None:
         """Let no timeout of a step run while the execution is paused."""

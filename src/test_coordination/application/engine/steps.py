@@ -30,12 +30,14 @@ class Performance:
 
     A fault is undone in both cases, before the step is recorded as ended. While the execution is
     paused it is not begun. ``limit`` ends when its timeout has passed, from when it has begun on,
-    or was ``resumed``, which is to go on with what another worker has begun.
+    or was ``resumed``, which is to go on with what another worker has begun. One that is ``begun``
+    is on record as that already.
     """
 
     step: PlannedStep
     hands: Hands
     resumed: bool = False
+    begun: bool = False
     over: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     limit: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -60,7 +62,7 @@ class Performance:
     async def _ended(self, deed: Deed) -> StepEnded:
         """Return how the step ended; its start is recorded unless its condition forbids it."""
         with self.scope:
-            if not self.resumed:
+            if not self.resumed and not self.begun:
                 unwanted = await self._bordered(self._asked)
                 if unwanted is not None:
                     return unwanted
