@@ -48,7 +48,12 @@ HOUR: Final = timedelta(hours=1)
 SYSTEM: Final = "lab"
 ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
 PACE: Final = Pace(
-    poll=timedelta(seconds=45), watch=DAY, lease=timedelta(seconds=50), looked_at=40, taken=8
+    poll=timedelta(seconds=45),
+    watch=DAY,
+    prune=timedelta(hours=1),
+    lease=timedelta(seconds=50),
+    looked_at=40,
+    taken=8,
 )
 
 Given = ParamSpec("Given")

@@ -17,6 +17,7 @@ from support.stores_story import Story, new_record, new_scenario
 from support.virtual_time import ANCHOR
 from test_coordination.application.definitions import StoredScenario
 from test_coordination.application.executions import Order
+from test_coordination.application.fleet import NOBODY
 from test_coordination.application.scheduler import Pace, Scheduler
 from test_coordination.application.schedules import NewSchedule, Schedules
 from test_coordination.application.timetable import Firing, FiringState, Sighting, StoredSchedule
@@ -70,7 +71,9 @@ class Office:
         if order.id not in self.stories:
             self.begun.append((stored, given, order))
             story = self.stories[order.id] = Story(new_record(stored, order.id))
-            story.record = replace(story.record, requested_at=self.lab.clock.now())
+            # As what was ordered detached, it is no dead worker's, and nobody clears it away.
+            left = replace(story.record, worker=NOBODY, detached=True)
+            story.record = replace(left, requested_at=self.lab.clock.now())
             await self.lab.log.create(story.record)
             await self.lab.log.append(story.begin(), leading_to=story.state, epoch=1)
         return order.id

@@ -12,6 +12,7 @@ from support.engine_stores import gone
 from support.schedules_office import TEXT, TURN, Office
 from support.stores_story import new_scenario
 from support.virtual_time import at, virtual
+from test_coordination.adapters.memory import schedules as in_memory
 from test_coordination.application.scheduler import Pace
 from test_coordination.application.schedules import Schedules
 from test_coordination.application.timetable import FiringState
@@ -20,6 +21,7 @@ from test_coordination.domain.schedule import (
     At,
     Blackout,
     Cron,
+    Keeping,
     Misfire,
     MisfirePolicy,
     OnEvent,
@@ -333,3 +335,23 @@ async def test_a_pause_leaves_out_what_would_have_been_and_the_end_is_the_end() 
     dues = [each.due for each in await office.firings()]
     assert dues == [at(4 * 600), at(5 * 600)]
     assert (await office.lab.timetable.get("s")).over_at is not None
+
+
+@virtual
+async def test_what_was_long_ago_is_forgotten_while_it_is_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Keeping(firings=2, least=timedelta(minutes=5), most=timedelta(days=90))
+    monkeypatch.setattr(in_memory, "KEPT", kept)
+    office = Office()
+    await office.schedule(rules=Rules())
+
+    async with office.at_work():
+        await passes(8.5)
+
+    known = [(each.due, each.state) for each in await office.firings()]
+    assert known == [
+        (at(1 * 600), FiringState.STARTED),
+        (at(7 * 600), FiringState.SKIPPED),
+        (at(8 * 600), FiringState.SKIPPED),
+    ]

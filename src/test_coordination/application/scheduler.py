@@ -27,7 +27,7 @@ from test_coordination.domain.due import (
 )
 from test_coordination.domain.errors import CoordinationError, StoreUnavailableError
 from test_coordination.domain.schedule import MisfirePolicy, Overlap
-from test_coordination.domain.values import ExecutionId
+from test_coordination.domain.values import ExecutionId, ScheduleId
 
 WHY_LENGTH_MAX: Final = 1_000
 SCHEDULER: Final = "the scheduler"
@@ -59,12 +59,14 @@ class Stop(Protocol):
 class Pace:
     """How often a scheduler looks, at schedules and at services, and how much it does at once.
 
-    ``lease`` is how long the beginning of an execution may take before another scheduler does
-    it as well, ``again`` after what time an execution is looked at again that is being replaced.
+    Each ``prune`` it forgets firings of long ago. ``lease`` is how long the beginning of an
+    execution may take before another scheduler does it as well, ``again`` after what time an
+    execution is looked at again that is being replaced.
     """
 
     poll: timedelta = timedelta(milliseconds=500)
     watch: timedelta = timedelta(seconds=1)
+    prune: timedelta = timedelta(seconds=10)
     lease: timedelta = timedelta(seconds=10)
     again: timedelta = timedelta(milliseconds=500)
     looked_at: int = 200
@@ -88,6 +90,7 @@ class Scheduler:
         self._stop = stop
         self._pace = pace or Pace()
         self._ears = Ears(timing=world.timing, topology=world.system)
+        self._pruned: ScheduleId | None = None
         self._told_to_stop: dict[ExecutionId, float] = {}
         self._matching = Matching(expressions=world.expressions)
 
@@ -100,6 +103,7 @@ class Scheduler:
             group.start_soon(self._keep, self._ears.read, self._pace.poll)
             group.start_soon(self._keep, self._ears.watch, self._pace.watch)
             group.start_soon(self._keep, self.turn, self._pace.poll)
+            group.start_soon(self._keep, self._prune, self._pace.prune)
             await anyio.sleep_forever()
         raise AssertionError  # pragma: no cover  nothing ends it but being cancelled
 
@@ -131,6 +135,10 @@ class Scheduler:
             for errand in errands:
                 group.start_soon(self._see_to, errand)
         return bool(heard or looked or errands)
+
+    async def _prune(self) -> None:
+        """Forget firings of long ago, of some schedules after the other."""
+        self._pruned = await self._timing.timetable.prune(self._pruned)
 
     def _decide(self, standing: Standing, now: datetime) -> Look:
         try:

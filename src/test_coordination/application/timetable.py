@@ -276,6 +276,13 @@ class Timetable(Protocol):
         """
         ...
 
+    async def prune(self, after: ScheduleId | None) -> ScheduleId | None:
+        """Forget some firings that ``KEPT`` says need not be known, of some schedules behind one.
+
+        Return the last schedule that was looked at; None once there is none behind ``after``.
+        """
+        ...
+
 
 class Inbox(Protocol):
     """What has happened and no schedule has heard of yet; what is in it is durable.

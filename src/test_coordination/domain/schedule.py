@@ -32,6 +32,21 @@ _EVENT_EXPECTED: Final = (
 _AWARE: Final = "a time that says how far it is from UTC, such as 2030-05-01T03:00:00+02:00"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How long it is known what became of a run that a schedule asked for, once it is settled.
+
+    For ``least`` in any case; then for ``most``, if it is among the newest ``firings``.
+    """
+
+    firings: int
+    least: timedelta
+    most: timedelta
+
+
+KEPT: Final = Keeping(firings=1_000, least=timedelta(days=1), most=timedelta(days=90))
+
+
 @dataclass(eq=False, kw_only=True)
 class InvalidScheduleError(CoordinationError):
     """A schedule, or an event, cannot be taken as it is; ``key`` is the part that is wrong."""

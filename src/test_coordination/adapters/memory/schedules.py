@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias
@@ -25,9 +25,12 @@ from test_coordination.application.timetable import (
 )
 from test_coordination.domain.due import Instant, Look, Ruling, Span, Standing
 from test_coordination.domain.execution import Status
+from test_coordination.domain.schedule import KEPT
 from test_coordination.domain.values import ExecutionId, ScheduleId
 
 Key: TypeAlias = tuple[datetime, str]
+LOOKED_AT: Final = 100
+SETTLED: Final = frozenset({FiringState.ENDED, FiringState.SKIPPED, FiringState.FAILED})
 OPEN: Final = frozenset({FiringState.DUE, FiringState.STARTED})
 
 
@@ -170,6 +173,24 @@ class MemoryTimetable:
         rows = self._firings[self._one(name).id]
         keys = [key for key in rows if before is None or key[0] < before]
         return [self._told(rows[key].firing) for key in sorted(keys, reverse=True)[:limit]]
+
+    async def prune(self, after: ScheduleId | None) -> ScheduleId | None:
+        """See `Timetable.prune`."""
+        behind = sorted(each for each in self._firings if after is None or each > after)
+        for schedule in behind[:LOOKED_AT]:
+            rows = self._firings[schedule]
+            for key in list(self._forgotten(rows)):
+                del rows[key]
+        return behind[:LOOKED_AT][-1] if behind else None
+
+    def _forgotten(self, rows: Mapping[Key, _Kept]) -> Iterator[Key]:
+        now = self._clock.now()
+        for place, key in enumerate(sorted(rows, reverse=True)):
+            firing = rows[key].firing
+            known = max(firing.due, firing.decided_at or now)
+            many = place >= KEPT.firings or firing.due <= now - KEPT.most
+            if firing.state in SETTLED and known <= now - KEPT.least and many:
+                yield key
 
     def waiting_for(self, topic: str) -> Sequence[StoredSchedule]:
         """Return for `MemoryInbox` the schedules that may hear of something now."""

@@ -27,8 +27,13 @@ from test_coordination.application.timetable import (
     StoredSchedule,
 )
 from test_coordination.domain.execution import Status
-from test_coordination.domain.schedule import Overlap
+from test_coordination.domain.schedule import KEPT, Overlap
 from test_coordination.domain.values import ExecutionId, ScheduleId
+
+LOOKED_AT: Final = 100
+"""Of how many schedules old firings are looked for at a time."""
+FORGOTTEN_MAX: Final = 1_000
+"""How many firings are forgotten at a time."""
 
 NOW: Final = "SELECT clock_timestamp()"
 # Each part is one probe of an index; the first that finds something ends it.
@@ -106,6 +111,37 @@ FIRINGS: Final = """
     WHERE f.schedule_id = $1 AND ($3::timestamptz IS NULL OR f.due_at < $3)
     ORDER BY f.due_at DESC, f.cause DESC
     LIMIT $2
+"""
+# What has not been settled is never forgotten, however old it is: it may have to be begun yet. Each
+# schedule is a look into the index; so few at a time keep nobody waiting.
+PRUNE: Final = """
+    WITH portion AS (
+        SELECT id FROM schedule WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2
+    ),
+    doomed AS (
+        SELECT old.schedule_id, old.due_at, old.cause
+        FROM portion
+        LEFT JOIN LATERAL (
+            SELECT due_at FROM schedule_firing
+            WHERE schedule_id = portion.id
+            ORDER BY due_at DESC
+            OFFSET $4 LIMIT 1
+        ) AS first_over ON true
+        JOIN schedule_firing AS old ON old.schedule_id = portion.id
+            AND old.due_at <= least(
+                greatest(first_over.due_at, now() - $5::interval), now() - $6::interval
+            )
+            AND old.decided_at <= now() - $6::interval
+        WHERE state IN ('ended', 'skipped', 'failed')
+        LIMIT $3
+    ),
+    gone AS (
+        DELETE FROM schedule_firing AS f
+        USING doomed
+        WHERE f.schedule_id = doomed.schedule_id AND f.due_at = doomed.due_at
+            AND f.cause = doomed.cause AND state IN ('ended', 'skipped', 'failed')
+    )
+    SELECT id FROM portion ORDER BY id DESC LIMIT 1
 """
 
 
@@ -219,6 +255,13 @@ class PostgresTimetable:
         async with connection(self._pool, doing="listing firings") as lent:
             row = await _row(lent, GET, name)
             return [firing(each) for each in await lent.fetch(FIRINGS, row["id"], limit, before)]
+
+    async def prune(self, after: ScheduleId | None) -> ScheduleId | None:
+        """See `Timetable.prune`."""
+        given = (LOOKED_AT, FORGOTTEN_MAX, KEPT.firings, KEPT.most, KEPT.least)
+        async with connection(self._pool, doing="forgetting old firings") as lent:
+            last = await lent.fetchval(PRUNE, after, *given)
+        return None if last is None else ScheduleId(last)
 
 
 async def _row(lent: Connection, query: str, name: str) -> asyncpg.Record:
