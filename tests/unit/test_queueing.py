@@ -288,11 +288,19 @@ async def test_the_queue_is_tried_while_anything_waits_and_else_only_on_a_hint()
 @virtual
 async def test_a_worker_tries_for_others_all_the_time() -> None:
     door = Door()
+    lobby = Lobby(door)
 
-    with anyio.move_on_after(1.2):
-        await Lobby(door).run(for_others=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lobby.run)
+        await until(10)
+        with lobby.trying_for_others():
+            await until(11.2)
+        await until(20)
+        lobby.hint()
+        await until(21)
+        group.cancel_scope.cancel()
 
-    assert door.tried == [0.5, 1.0]
+    assert door.tried == [10.0, 10.5, 11.0, 11.5, 20.0], "at its end once more, and then on hints"
 
 
 @virtual

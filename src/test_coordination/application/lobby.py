@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -20,11 +20,12 @@ TRY_EVERY: Final = timedelta(milliseconds=500)
 class Lobby:
     """Waits for all of its executions at once, and tries the queue when something has changed.
 
-    It does so while `run` runs. A store that is away is waited for, however long.
+    It does so while `run` runs, once. A store that is away is waited for, however long.
     """
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        self._for_others = False
         self._waiting: dict[ExecutionId, anyio.Event] = {}
         self._hint = anyio.Event()
 
@@ -41,14 +42,24 @@ class Lobby:
         finally:
             self._waiting.pop(execution, None)
 
-    async def run(self, *, for_others: bool = False) -> None:
-        """Try the queue until this is cancelled: on each `hint`, and while any of ours waits.
+    @contextmanager
+    def trying_for_others(self) -> Iterator[None]:
+        """Have the queue tried all the time meanwhile.
 
-        With ``for_others`` it is tried all the time: somebody has to let in those that wait for
-        a worker, whoever ended what kept them out and died before it could try.
+        Somebody has to let in those that wait for a worker, whoever ended what kept them out and
+        died before it could try.
         """
+        self._for_others = True
+        self.hint()
+        try:
+            yield
+        finally:
+            self._for_others = False
+
+    async def run(self) -> None:
+        """Try the queue until this is cancelled: on each `hint`, and while any of ours waits."""
         while True:
-            limit = TRY_EVERY.total_seconds() if for_others or self._waiting else None
+            limit = TRY_EVERY.total_seconds() if self._for_others or self._waiting else None
             with anyio.move_on_after(limit):
                 await self._hint.wait()
             self._hint = anyio.Event()

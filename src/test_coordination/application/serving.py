@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, Protocol
 
 import anyio
@@ -113,21 +112,21 @@ class FleetWorker:
         terms = self.terms
         service = Service(worker=self.me, offers=terms.offers, most=self._most, handle=self._handle)
         due = anyio.CancelScope()
-        letting_in = partial(self.machinery.executions.lobby.run, for_others=True)
-        async with anyio.create_task_group() as group:
-            group.start_soon(letting_in)
-            group.start_soon(self._keep_announcing)
-            group.start_soon(self.machinery.dispatch.serve, service)
-            group.start_soon(self._keep_schedules, due)
-            await stopping.wait()
-            due.cancel()
-            self._draining = True
-            self.witness.draining(len(self._at), terms.load.drain)
-            with anyio.move_on_after(terms.load.drain.total_seconds()):
-                await self._announce()
-                while self._at:
-                    await self._changed.wait()
-            group.cancel_scope.cancel()
+        lobby = self.machinery.executions.lobby
+        with lobby.trying_for_others():
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._keep_announcing)
+                group.start_soon(self.machinery.dispatch.serve, service)
+                group.start_soon(self._keep_schedules, due)
+                await stopping.wait()
+                due.cancel()
+                self._draining = True
+                self.witness.draining(len(self._at), terms.load.drain)
+                with anyio.move_on_after(terms.load.drain.total_seconds()):
+                    await self._announce()
+                    while self._at:
+                        await self._changed.wait()
+                group.cancel_scope.cancel()
 
     async def _keep_schedules(self, due: anyio.CancelScope) -> None:
         """Begin what is due until ``due`` is cancelled; from then on it is left to others."""
