@@ -26,7 +26,7 @@ PANEL_TOP: Final = 52
 PANEL_BOTTOM: Final = 26
 BUCKETS: Final = 150
 TICKS: Final = 4
-WORD_PX: Final = 6.0
+WORD_PX: Final = 6.3
 
 STYLE: Final = """
   svg { --page: #ffffff; --ink: #1c1c1a; --dim: #62615b; --grid: #e6e5df; --death: #b9b8b0;
@@ -180,10 +180,10 @@ def _each(samples: Samples, what: str) -> Sequence[Line]:
 
     return [
         line(STAYS, "a"),
-        line(REPLACED, "b"),
+        line(REPLACED, "b", said="replaced one"),
         line("links", "c"),
-        line("follower", "d", said="followers, with Valkey"),
-        line("follower without Valkey", "d", said="without", thin=True),
+        line("follower", "d"),
+        line("follower without Valkey", "d", said="without Valkey", thin=True),
     ]
 
 
