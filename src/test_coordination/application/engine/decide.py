@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from test_coordination.application.engine.readiness import Skip, Standing
 from test_coordination.application.engine.verdict import stop_reason
 from test_coordination.domain.execution import Execution, FaultState, FaultStatus
-from test_coordination.domain.plan import FaultWork, Plan, PlannedStep, Stage, WaitWork
+from test_coordination.domain.plan import Plan, PlannedStep, Stage
 from test_coordination.domain.values import StepId, format_duration
 
 UNDO_TURN: Final = timedelta(seconds=10)
@@ -162,14 +162,12 @@ def _age(step: StepId, ledger: list[StepId]) -> int:
 
 def _ends_at(step: PlannedStep, execution: Execution) -> datetime | None:
     """Return when a running step is due to end by the clock alone."""
-    match step.work:
-        case WaitWork(duration=duration):
-            return execution.steps[step.id].started_at + duration
-        case FaultWork(hold=hold) if hold is not None:
-            fault: FaultState | None = execution.faults.get(step.id)
-            if fault is None or fault.status is not FaultStatus.INJECTED:
-                return None
-            assert fault.injected_at is not None, "an injected fault has its time"
-            return fault.injected_at + hold
-        case _:
-            return None
+    if step.wait is not None:
+        return execution.steps[step.id].started_at + step.wait.duration
+    if step.fault is None or step.fault.hold is None:
+        return None
+    fault: FaultState | None = execution.faults.get(step.id)
+    if fault is None or fault.status is not FaultStatus.INJECTED:
+        return None
+    assert fault.injected_at is not None, "an injected fault has its time"
+    return fault.injected_at + step.fault.hold

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from test_coordination.domain.events import Outcome
-from test_coordination.domain.execution import Execution
+from test_coordination.domain.execution import Execution, StepState
 from test_coordination.domain.plan import Plan, PlannedStep, Stage
 from test_coordination.domain.values import StepId
 
@@ -47,54 +47,83 @@ class Skip:
 class Standing:
     """How far the steps of a plan have come.
 
-    ``over`` are the steps that have ended, however they did, ``skipped`` those of them that were
-    passed over, and ``shut`` those of these that were so for a gate's sake. ``stopped`` are those
-    that a running stop names together with others that have begun.
+    ``under_way`` are the steps that are, and ``waiting`` those whose turn has not come, each in
+    the order of the plan; those of on_failure have no turn of their own. ``over`` are the steps
+    that have ended, however they did, ``skipped`` those of them that were passed over, and
+    ``shut`` those of these that were so for a gate's sake. ``stopped`` are those that a running
+    stop names together with others that have begun. ``open`` are the stages of which not every
+    step has ended, and ``begun`` those of which one has begun.
     """
 
     plan: Plan
     execution: Execution
     steps: Mapping[StepId, PlannedStep]
-    over: frozenset[StepId]
-    skipped: frozenset[StepId]
-    shut: frozenset[StepId]
-    stopped: frozenset[StepId]
+    under_way: Mapping[StepId, PlannedStep]
+    waiting: Sequence[PlannedStep]
+    over: Collection[StepId]
+    skipped: Collection[StepId]
+    shut: Collection[StepId]
+    stopped: Collection[StepId]
+    open: frozenset[Stage]
+    begun: frozenset[Stage]
 
     @classmethod
     def of(cls, plan: Plan, execution: Execution) -> Standing:
         """Return how far the steps of ``plan`` have come in ``execution``."""
-        known = execution.steps.items()
-        skipped = {step: state for step, state in known if state.outcome is Outcome.SKIPPED}
+        # Asked at every turn of every execution: one pass over the steps, and no more.
+        known = execution.steps
+        under_way, waiting = dict[StepId, PlannedStep](), list[PlannedStep]()
+        over, skipped, shut = set[StepId](), set[StepId](), set[StepId]()
+        open_, begun = set[Stage](), set[Stage]()
+        for step in plan.steps:
+            state = known.get(step.id)
+            if state is not None and state.outcome is not None:
+                over.add(step.id)
+                begun.add(step.stage)
+                if state.outcome is Outcome.SKIPPED:
+                    skipped.add(step.id)
+                    if state.code in _SHUT:
+                        shut.add(step.id)
+                continue
+            open_.add(step.stage)
+            if state is not None:
+                under_way[step.id] = step
+                begun.add(step.stage)
+            elif step.stage is not Stage.FAILURE:
+                waiting.append(step)
         return cls(
             plan=plan,
             execution=execution,
             steps={step.id: step for step in plan.steps},
-            over=frozenset(step for step, state in known if state.outcome is not None),
-            skipped=frozenset(skipped),
-            shut=frozenset(step for step, state in skipped.items() if state.code in _SHUT),
-            stopped=frozenset(_stopped(plan, execution)),
+            under_way=under_way,
+            waiting=waiting,
+            over=over,
+            skipped=skipped,
+            shut=shut,
+            stopped=frozenset(_stopped(under_way.values(), known)),
+            open=frozenset(open_),
+            begun=frozenset(begun),
         )
 
     def running(self) -> list[PlannedStep]:
         """Return the steps that are under way, in the order of the plan."""
-        return [step for step in self.plan.steps if self.is_running(step.id)]
+        return list(self.under_way.values())
 
     def is_running(self, step: StepId) -> bool:
         """Tell whether a step is under way."""
-        return step in self.execution.steps and step not in self.over
+        return step in self.under_way
 
     def all_over(self, *stages: Stage) -> bool:
         """Tell whether every step of these stages has ended."""
-        return all(step.id in self.over for step in self.plan.steps if step.stage in stages)
+        return self.open.isdisjoint(stages)
 
     def watching(self) -> bool:
         """Tell whether the steady state is to be watched: from the first main step to the last."""
-        begun = any(step.id in self.execution.steps for step in self._main())
-        return begun and not self.all_over(Stage.MAIN)
+        return Stage.MAIN in self.begun and Stage.MAIN in self.open
 
     def turns(self) -> Iterator[StepId | Skip]:
         """Yield the steps whose turn has come, and those whose turn will not come, and why."""
-        for step in self._waiting():
+        for step in self.waiting:
             skip = self._skip(step)
             if skip is not None:
                 yield skip
@@ -110,7 +139,7 @@ class Standing:
         """
         named = [
             target
-            for step in self.running()
+            for step in self.under_way.values()
             if step.stop is not None
             for target in step.stop.steps
             if self.is_running(target)
@@ -119,12 +148,13 @@ class Standing:
         return list(dict.fromkeys([*named, *endless]))
 
     def _endless_to_end(self) -> list[StepId]:
-        running = [step for step in self._main() if self.is_running(step.id)]
+        running = [step for step in self.under_way.values() if step.stage is Stage.MAIN]
         endless = [step.id for step in running if step.endless]
-        settled = all(self._is_open_ended(step) for step in running)
-        if not endless or not settled or not all(map(self._has_begun, endless)):
+        if not endless or not all(map(self._is_open_ended, running)):
             return []
-        waiting = [step for step in self._waiting() if step.stage is Stage.MAIN]
+        if not all(map(self._has_begun, endless)):
+            return []
+        waiting = [step for step in self.waiting if step.stage is Stage.MAIN]
         if any(self._is_due(step) or self._skip(step) for step in waiting):
             return []
         if not waiting:
@@ -138,26 +168,14 @@ class Standing:
         beside = (self.steps[other] for other in step.beside if self.is_running(other))
         return step.endless or any(map(self._is_open_ended, beside))
 
-    def _main(self) -> Iterator[PlannedStep]:
-        return (step for step in self.plan.steps if step.stage is Stage.MAIN)
-
-    def _waiting(self) -> Iterator[PlannedStep]:
-        """Yield the steps whose turn has not come; those of on_failure have none of their own."""
-        known = self.execution.steps
-        return (
-            step
-            for step in self.plan.steps
-            if step.id not in known and step.stage is not Stage.FAILURE
-        )
-
     def _is_due(self, step: PlannedStep) -> bool:
         if step.stage is Stage.AFTER and not self.all_over(Stage.MAIN):
             return False
-        if not step.needs <= self.over and not all(map(self._is_satisfied, step.needs)):
+        if not all(map(self._is_satisfied, step.needs)):
             return False
-        beside = step.beside - self.skipped
+        beside = [each for each in step.beside if each not in self.skipped]
         ready = not beside or any(map(self._has_begun, beside))
-        return ready and self._awaited(step) <= self.over
+        return ready and all(each in self.over for each in self._awaited(step))
 
     def _awaited(self, step: PlannedStep) -> frozenset[StepId]:
         """Return the steps that must be over, also if they run in the background."""
@@ -183,8 +201,10 @@ class Standing:
         # What comes after the steps comes whatever they came to, and so do copies in a queue.
         shut = [
             need
-            for need in step.needs & self.shut
-            if self.steps[need].stage is step.stage and need not in step.queued
+            for need in step.needs
+            if need in self.shut
+            and self.steps[need].stage is step.stage
+            and need not in step.queued
         ]
         if shut:
             reason = f"step {min(shut)!r}, which it needs, was skipped"
@@ -195,7 +215,7 @@ class Standing:
         about = self._about(step)
         if about is None or not self._is_due(step):
             return None
-        if not self.skipped.issuperset(self.plan.members(about)):
+        if not all(member in self.skipped for member in self.plan.members(about)):
             return None
         reason = f"step {about!r}, which it is about, was skipped"
         return Skip(step=step.id, reason=reason, code=SUBJECT_SKIPPED)
@@ -206,9 +226,7 @@ class Standing:
         return None if step.expect is None else step.expect.after_fault or step.expect.during
 
 
-def _stopped(plan: Plan, execution: Execution) -> Iterator[StepId]:
-    for step in plan.steps:
-        named = step.stop.steps if step.stop is not None else ()
-        state = execution.steps.get(step.id) if named else None
-        if state is not None and state.outcome is None and any(map(execution.steps.get, named)):
-            yield from named
+def _stopped(running: Iterable[PlannedStep], known: Mapping[StepId, StepState]) -> Iterator[StepId]:
+    for step in running:
+        if step.stop is not None and any(map(known.get, step.stop.steps)):
+            yield from step.stop.steps

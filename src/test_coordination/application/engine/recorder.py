@@ -297,7 +297,7 @@ class Recorder:
             return ()
         return self._presentable(self._foreseeing(after))
 
-    def _presentable(self, events: Sequence[Event]) -> Sequence[Event]:
+    def _presentable(self, events: Sequence[Event]) -> tuple[Event, ...]:
         """Return ``events`` with no secret in them, and no text without end."""
         if self._vault is not None:
             events = list(map(self._vault.conceal_event, events))
