@@ -37,6 +37,10 @@ SIMULATION := PYTHONHASHSEED=0 PYTHONPATH=tests:src:examples $(PYTHON) tests/sim
 simulate: ## tell stories of the engine in trouble: make simulate SEEDS=1000000, or one: SEED=4711
 	@$(SIMULATION) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --processes $$(nproc))
 
+STORIES := 400
+sabotage: ## break the engine, and see how soon the simulation notices: make sabotage STORIES=400
+	@$(subst run.py,sabotage.py,$(SIMULATION)) --stories $(STORIES) --processes $$(nproc)
+
 generated: ## write the files that are made from the code: schemas and references
 	$(PYTHON) scripts/generate.py
 
@@ -52,4 +56,4 @@ MINUTES := 60
 soak: ## break the trading example for an hour, and see whether anything grows: make soak MINUTES=60
 	@PYTHONPATH=src $(PYTHON) -u benchmarks/soak.py $(MINUTES)
 
-.PHONY: help check quick format demo requirements fuzz simulate generated messages benchmarks soak
+.PHONY: help check quick format demo requirements fuzz simulate sabotage generated messages benchmarks soak

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappop, heappush
 from random import Random
+from types import MethodType
 from typing import Any, Final, cast
 
 import anyio._backends._asyncio as anyio_on_asyncio
+from anyio._core import _eventloop, _synchronization, _tasks
 
 STEP_S: Final = 2e-5
 """How long one step of a process takes, so that no task that spins holds time up."""
@@ -26,6 +28,9 @@ _WAKES: Final = futures._set_result_unless_cancelled  # type: ignore[attr-define
 """What ends a sleep."""
 
 _SPINS: Final = anyio_on_asyncio.CancelScope._deliver_cancellation
+
+_ASKING: Final = (_eventloop, _synchronization, _tasks)
+"""The modules of anyio that ask again and again which kind of loop runs."""
 
 _CLOSINGS_MAX: Final = 20
 
@@ -204,6 +209,9 @@ class SimulatedLoop:
         asyncio._set_running_loop(cast("asyncio.AbstractEventLoop", self))
         sys.set_asyncgen_hooks(firstiter=None, finalizer=_nothing)
         anyio_on_asyncio.set = _Ordered  # type: ignore[attr-defined]  # see `_Ordered`
+        asked = _eventloop.get_async_backend
+        for module in _ASKING:
+            module.get_async_backend = _on_asyncio  # type: ignore[attr-defined]  # it costs much
         try:
             yield
         finally:
@@ -211,6 +219,8 @@ class SimulatedLoop:
                 self._drop()
             if plain is None:
                 del anyio_on_asyncio.set  # type: ignore[attr-defined]
+            for module in _ASKING:
+                module.get_async_backend = asked  # type: ignore[attr-defined]  # as it was
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(None)
 
@@ -278,7 +288,7 @@ class SimulatedLoop:
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Handle:
         handle = Handle(callback, args, context=context)
-        spins = getattr(callback, "__func__", None) is _SPINS
+        spins = type(callback) is MethodType and callback.__func__ is _SPINS
         (self._spinning if spins else self._ready).append(handle)
         return handle
 
@@ -333,6 +343,11 @@ class _Ordered(dict[Any, None]):
 
     def remove(self, member: object) -> None:
         del self[member]
+
+
+def _on_asyncio(_: str | None = None) -> type[anyio_on_asyncio.AsyncIOBackend]:
+    """Return what anyio stands on here, which is always the same."""
+    return anyio_on_asyncio.AsyncIOBackend
 
 
 def _nothing(_: object) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from simulation.targets import named
 from simulation.truth import Told, Truth, short
 from test_coordination.application.timetable import Firing, FiringState
 from test_coordination.application.wishes import Desire, Wish
@@ -90,28 +91,57 @@ def misdone(told: Told, truth: Truth) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wished:
-    """A wish that was kept; ``holders`` are who had the executions then for which it is."""
+    """A wish that was kept at ``at_s``; ``holders`` are who had the executions then it is for."""
 
     wish: Wish
+    at_s: float
     holders: Mapping[ExecutionId, WorkerId]
 
     @classmethod
     def now(cls, wish: Wish, meant: Iterable[ExecutionId], truth: Truth) -> Wished:
-        """Return a wish that is kept now."""
-        running = frozenset(truth.running())
-        meant = [each for each in meant if each in running]
-        return cls(wish, {each: truth.executions[each].holder for each in meant})
+        """Return a wish that is kept now; it is for what their workers run as their steps, too."""
+        told = [truth.executions[each] for each in meant]
+        steps = [
+            step
+            for each in told
+            for step in truth.executions.values()
+            if step.record.parent == each.record.id and step.holder == each.holder
+        ]
+        running = {each.record.id: each.holder for each in (*told, *steps) if not each.over}
+        return cls(wish, truth.loop.now_s, running)
 
     def unheeded(self, truth: Truth) -> str:
         """Return who should have acted on it by now, as he is well, and has not; empty if none."""
         for execution, holder in self.holders.items():
             told, process = truth.executions[execution], truth.processes.get(holder)
             kept = told.holder == holder and process is not None and not truth.is_excused(process)
-            acts = told.over or told.state.abort is not None
             runs = told.epoch in told.worked  # who only cleans up has nothing to stop
-            if kept and runs and not acts and self.wish.desire is Desire.ABORT:
+            if not kept or not runs or told.over or told.state.abort is not None:
+                continue
+            if self.wish.desire is Desire.ABORT:
                 return f"{short(execution)} goes on {HEARD_WITHIN_S:g} s after it was to stop"
+            if self.wish.desire is Desire.PAUSE and (left := self._kept_in_force(told, truth)):
+                return f"{left} is not undone {HEARD_WITHIN_S:g} s after a pause that was to"
         return ""
+
+    def _kept_in_force(self, told: Told, truth: Truth) -> str:
+        """Return a fault that bit as a pause began that undoes them; empty once one is undone."""
+        pause = told.state.pause
+        if pause is None or not pause.undo or not self.wish.undo:
+            return ""
+        known = [named(f.receipt) for f in told.state.outstanding if f.injected_at is not None]
+        bit = [receipt for receipt in known if truth.bit.get(receipt, self.at_s) < self.at_s]
+        tried = any(truth.tried.get(receipt, -1.0) >= self.at_s for receipt in bit)
+        return "" if tried or not bit else bit[-1]
+
+
+def astray(schedule: str, firings: Sequence[Firing], truth: Truth) -> str:
+    """Return which execution of a schedule is that of no time of its own; empty if all are."""
+    meant = Counter(each.execution for each in firings if each.execution is not None)
+    for name, told in truth.executions.items():
+        if told.record.requested_by == f"schedule {schedule}" and meant[name] != 1:
+            return f"schedule {schedule} began {short(name)} for {meant[name]} times"
+    return ""
 
 
 def misfired(schedule: str, trigger: object, firings: Sequence[Firing], *, truth: Truth) -> str:

@@ -38,6 +38,7 @@ class Witness(Protocol):
 
     def injecting(self, receipt: Receipt, by: Process) -> None: ...
     def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None: ...
+    def reverting(self, receipt: Receipt) -> None: ...
     def reverted(self, receipt: Receipt, by: Process) -> None: ...
     def acted(self, name: str, by: Process) -> None: ...
     def misread(self, receipt: Receipt, by: Process) -> None: ...
@@ -73,6 +74,8 @@ class System:
     """When, in seconds of the loop, it is ill by itself: from, and to."""
     stubborn: dict[str, float] = field(default_factory=dict)
     """Until when no fault can be taken from a service, however often that is tried."""
+    clung: set[Receipt] = field(default_factory=set)
+    """The faults that could not be taken away when somebody tried."""
     receipts: list[Receipt] = field(default_factory=list)
 
     def armed(self, service: str, token: str = "") -> Receipt:
@@ -91,6 +94,7 @@ class System:
         service = receipt.partition("#")[0]
         if self.stubborn.get(service, 0.0) > self.loop.time():
             cause = "it would not go"
+            self.clung.add(named(receipt))
             raise FaultFailedError(fault="switch", service=service, doing="reverting", cause=cause)
         self.in_force.pop(named(receipt), None)
         self.witness.reverted(named(receipt), by)
@@ -237,6 +241,7 @@ class Switch(Told):
         return await reach.do(deed, self._error(receipt, "injecting"), landing_s=landing_s)
 
     async def revert(self, receipt: Receipt) -> Facts:
+        self._reach.system.witness.reverting(named(receipt))
         deed = partial(self._reach.system.revert, receipt, self._reach.process)
         return await self._reach.do(deed, self._error(receipt, "reverting"))
 
@@ -327,6 +332,9 @@ class _Nobody:
         """See nothing."""
 
     def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None:
+        """See nothing."""
+
+    def reverting(self, receipt: Receipt) -> None:
         """See nothing."""
 
     def reverted(self, receipt: Receipt, by: Process) -> None:

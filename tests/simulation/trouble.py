@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Protocol
@@ -114,6 +114,35 @@ def rude_awakening(scene: Scene) -> None:
     scene.truth.ambushes.setdefault(happening, []).append(wake)
     if (worker := scene.anyone()) is not None:
         worker.freeze(9.0)
+
+
+def changing_hands(scene: Scene) -> None:
+    """Stop whoever takes something just then, and let go on who had it before."""
+
+    def change(process: Process | None) -> None:
+        if (taker := scene.worker(process)) is not None:
+            taker.freeze(scene.chance.choice([0.5, 2.0]))
+        for worker in scene.fleet:
+            if worker is not taker:
+                scene.after(scene.chance.choice([0.0, 0.002, 0.005]), worker.thaw)
+
+    scene.truth.ambushes.setdefault("given", []).append(change)
+    if (worker := scene.anyone()) is not None:
+        worker.freeze(9.0)
+
+
+def zombie(scene: Scene) -> None:
+    """Stop a worker, or cut it off, in the middle of a deed, until another one has what it had."""
+    chance, hit = scene.chance, scene.chance.choice([_frozen, _cut])
+
+    def strike(process: Process | None) -> None:
+        if (worker := scene.worker(process)) is not None:
+            scene.hire()
+            worker.process.mark = worker.process.steps + chance.choice([1, 2, 3])
+            worker.process.marked = partial(hit, scene, worker)
+
+    happening = chance.choice(["armed", "armed", "injected", "acted", "acted", "written"])
+    scene.truth.ambushes.setdefault(happening, []).append(strike)
 
 
 def _killed(scene: Scene, worker: SimulatedWorker) -> None:
@@ -234,12 +263,19 @@ def abort(scene: Scene) -> None:
     async def stop(coordinator: Coordinator, execution: ExecutionId) -> None:
         await coordinator.abort_execution(execution, reason="enough", by="ann")
 
-    _ask_of_one(scene, "stop", stop)
+    def strike(_: Process | None) -> None:
+        delay_s = scene.chance.uniform(0.0, 1.0)
+        scene.after(delay_s, lambda: _ask_of_one(scene, "stop", stop, among=_parents(scene)))
+
+    if scene.chance.random() < 0.5:
+        scene.truth.ambushes.setdefault("step", []).append(strike)
+    else:
+        _ask_of_one(scene, "stop", stop)
 
 
 def pause(scene: Scene) -> None:
     """Ask for an execution to be paused, and mostly for it to go on a while later."""
-    undo, chance = scene.chance.random() < 0.4, scene.chance
+    undo, chance = scene.chance.random() < 0.5, scene.chance
 
     async def hold(coordinator: Coordinator, execution: ExecutionId) -> None:
         await coordinator.pause_execution(execution, reason="wait", by="ann", undo=undo)
@@ -247,11 +283,23 @@ def pause(scene: Scene) -> None:
     async def go_on(coordinator: Coordinator, execution: ExecutionId) -> None:
         await coordinator.resume_execution(execution, reason="well", by="ann")
 
-    def strike(process: Process | None) -> None:
+    def ask(process: Process | None) -> None:
         _ask_of_one(scene, "pause", hold, worker=scene.worker(process))
 
-    if chance.random() < 0.5:
+    def strike(process: Process | None) -> None:
+        if chance.random() < 0.5:
+            scene.backend.store.weather.slow_s = 0.3
+            _until(scene, 1.0)
+        ask(process)
+
+    def bide(process: Process | None) -> None:
+        scene.after(chance.uniform(0.01, 0.5), partial(ask, process))
+
+    when = chance.random()
+    if when < 0.4:
         scene.truth.ambushes.setdefault("armed", []).append(strike)
+    elif when < 0.8:
+        scene.truth.ambushes.setdefault("injected", []).append(bide)
     else:
         _ask_of_one(scene, "pause", hold)
     if chance.random() < 0.7:
@@ -271,11 +319,19 @@ def _ask_of_one(
     act: Callable[[Coordinator, ExecutionId], Awaitable[None]],
     *,
     worker: SimulatedWorker | None = None,
+    among: Sequence[ExecutionId] = (),
 ) -> None:
-    worker, running = worker or scene.someone(), scene.truth.running()
+    worker, running = worker or scene.someone(), among or scene.truth.running()
     if worker is not None and worker.up and running:
         execution = scene.chance.choice(running)
         worker.ask(f"{what} {short(execution)}", lambda each: act(each, execution))
+
+
+def _parents(scene: Scene) -> list[ExecutionId]:
+    """Return the executions of which others are steps that run."""
+    told = scene.truth.executions
+    above = [told[each].record.parent for each in scene.truth.running()]
+    return [each for each in above if each is not None and not told[each].over]
 
 
 def undo(scene: Scene) -> None:
@@ -298,8 +354,11 @@ def come(scene: Scene) -> None:
 
 
 TROUBLES: list[Trouble] = [
-    kill, freeze, ambush, ambush, ambush, rude_awakening, slow_injection, interrupted, cut_off,
-    cut_targets, store_away, store_slow, store_lossy, targets_fail, target_restarts, stubborn,
-    system_ill, clock_jumps, slow_worker, quick_way, abort, pause, pause, stop_all, undo, close,
-    come,
+    kill, freeze, ambush, ambush, ambush, rude_awakening, changing_hands, zombie, zombie,
+    slow_injection, interrupted, cut_off, cut_targets, store_away, store_slow, store_lossy,
+    targets_fail, target_restarts, stubborn, system_ill, clock_jumps, slow_worker, quick_way,
+    abort, abort, pause, pause, stop_all, undo, close, come,
 ]  # fmt: skip
+
+WISHES: list[Trouble] = [abort, pause, pause]
+"""Those that are no trouble where all else is well, and are to be heeded soon."""

@@ -17,6 +17,7 @@ from test_coordination.domain.errors import CoordinationError
 from test_coordination.domain.events import (
     Entry,
     ExecutionEnded,
+    ExecutionResumed,
     ExecutionStarted,
     FaultArmed,
     FaultReverted,
@@ -91,8 +92,14 @@ class Truth:
     """Those whose injection took so long that the lease may have ended meanwhile."""
     paused: dict[ExecutionId, float] = field(default_factory=dict)
     """Since when executions are paused, as their workers know when that is written."""
+    answered: dict[tuple[ExecutionId, WorkerId], float] = field(default_factory=dict)
+    """When workers have said that they pause them."""
     resumed: dict[ExecutionId, float] = field(default_factory=dict)
     """When somebody wished last that they go on, which may be known before it is written."""
+    bit: dict[Receipt, float] = field(default_factory=dict)
+    """When faults began to bite."""
+    tried: dict[Receipt, float] = field(default_factory=dict)
+    """When somebody tried last to undo a fault."""
     done: Counter[str] = field(default_factory=Counter)
     """How often each action has taken effect."""
     ambushes: dict[str, list[Ambush]] = field(default_factory=dict)
@@ -124,7 +131,7 @@ class Truth:
         self.excuses[number] = max(self.excuses.get(number, 0.0), until_s)
 
     def is_excused(self, process: Process) -> bool:
-        until_s = max(self.excuses.get(0, 0.0), self.excuses.get(process.number, 0.0))
+        until_s = max(self.excuses.get(each, -EXCUSED_S) for each in (0, process.number))
         return process.dead or process.over or until_s + EXCUSED_S > self.loop.now_s
 
     # The log.
@@ -141,7 +148,10 @@ class Truth:
             writers={record.epoch: caller},
             steps={step.id: step for step in record.plan.steps},
         )
+        self._obeyed()
         self.happened("created", self.processes.get(record.worker))
+        if record.parent is not None:
+            self.happened("step", caller)
 
     def given(self, execution: ExecutionId, record: ExecutionRecord, caller: Process) -> None:
         """See that an execution is given only once, and taken from nobody who is well."""
@@ -186,10 +196,7 @@ class Truth:
             self.violated(f"the log of {leading_to.id} does not lead to what was said")
 
     def _judge(self, told: Told, entry: Entry, caller: Process) -> None:
-        if told.state.pause is None or told.over:
-            self.paused.pop(told.state.id, None)
-        else:
-            self.paused.setdefault(told.state.id, self.loop.now_s)
+        self._follow_pauses(told, entry)
         match entry.event:
             case ExecutionStarted():
                 told.begun = told.state.abort is None
@@ -215,6 +222,15 @@ class Truth:
                 self._ended(told, verdict)
             case _:
                 pass
+
+    def _follow_pauses(self, told: Told, entry: Entry) -> None:
+        execution, now_s = told.state.id, self.loop.now_s
+        if isinstance(entry.event, ExecutionResumed):
+            self.resumed[execution] = now_s
+        if told.state.pause is None or told.over:
+            self.paused.pop(execution, None)
+        else:
+            self.paused.setdefault(execution, now_s)
 
     def _obeyed(self) -> None:
         for law in self.laws:
@@ -271,16 +287,24 @@ class Truth:
             self.violated(f"{receipt} is to be injected, and no log says that it is armed")
         elif told.holder != self.workers.get(by.number):
             self.violated(f"{receipt} is to be injected by {by}, who lost {short(told.state.id)}")
-        elif self.paused.get(told.state.id, 0.0) > self.resumed.get(told.state.id, 0.0):
+        elif self._is_paused(told):
             self.violated(f"{receipt} is to be injected while {short(told.state.id)} is paused")
 
         self.happened("injecting", by)
+
+    def _is_paused(self, told: Told) -> bool:
+        """Tell whether its log says that it is paused, or whoever has it has said that it is."""
+        execution = told.state.id
+        said_s = self.answered.get((execution, told.holder), 0.0)
+        paused_s = max(self.paused.get(execution, 0.0), said_s)
+        return paused_s > self.resumed.get(execution, 0.0)
 
     def injected(self, receipt: Receipt, by: Process, *, tardy: bool) -> None:
         """See that a fault that takes effect may still do so."""
         self.tell("injected", f"{receipt} by {by.number}{' late' if tardy else ''}")
         told = self._owner(receipt)
         assert told is not None, "that was seen when it was begun"
+        self.bit[receipt] = self.loop.now_s
         if tardy:
             self.tardy.add(receipt)
         elif receipt in (named(fault.receipt) for fault in told.state.outstanding):
@@ -295,6 +319,10 @@ class Truth:
 
     def _owner(self, receipt: Receipt) -> Told | None:
         return self.executions[self.owners[receipt]] if receipt in self.owners else None
+
+    def reverting(self, receipt: Receipt) -> None:
+        """Note that somebody tries to undo a fault."""
+        self.tried[receipt] = self.loop.now_s
 
     def reverted(self, receipt: Receipt, by: Process) -> None:
         self.tell("reverted", f"{receipt} by {by.number}")

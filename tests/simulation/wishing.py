@@ -23,10 +23,12 @@ HEAR_EVERY_S = 2.0
 class WishBook(MemoryWishes):
     """Wishes that can be read from a place on, and be lost all at once.
 
-    ``made`` is called with each, and with those for whom it is.
+    ``made`` is called with each, and with those for whom it is, ``answered`` with who says that
+    he acts on one.
     """
 
     made: Callable[[Wish, frozenset[ExecutionId]], None] | None = None
+    answered: Callable[[Wish, Answer], None] | None = None
 
     def __init__(self, log: MemoryExecutionLog) -> None:
         super().__init__(log)
@@ -40,6 +42,11 @@ class WishBook(MemoryWishes):
         for push in self.pushes if fresh else ():
             push()
         return fresh
+
+    async def answer(self, wish: WishId, answer: Answer) -> None:
+        await super().answer(wish, answer)
+        if self.answered is not None and wish in self._made:
+            self.answered(self._made[wish][0], answer)
 
     async def since(self, place: int) -> Sequence[Wish]:
         """Return what was wished after so many others."""

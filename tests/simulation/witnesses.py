@@ -38,6 +38,10 @@ class WitnessedLog(MemoryExecutionLog):
             self._truth.tell("refused", f"{short(leading_to.id)} as {epoch} by {caller.number}")
             raise
         self._truth.appended(caller, entries, leading_to=leading_to, epoch=epoch)
+        length = len(self._kept[leading_to.id].lines)
+        if length != leading_to.position:
+            wrong = f"the log of {leading_to.id} has {length} entries, not {leading_to.position}"
+            self._truth.violated(wrong)
 
     def watch(self) -> None:
         """See to whom executions were given by what was just done."""
