@@ -11,10 +11,11 @@ from typing import Final
 
 import anyio
 from redis.asyncio import Redis
+from redis.exceptions import TimeoutError as NoAnswerError
 
 from test_coordination.adapters.background import beside
 from test_coordination.adapters.codec import live_state
-from test_coordination.adapters.redis.connection import UNUSABLE, client, why
+from test_coordination.adapters.redis.connection import ANSWER_S_MAX, UNUSABLE, client, why
 from test_coordination.adapters.redis.shown import (
     ACTIVE,
     MILLISECOND,
@@ -49,6 +50,8 @@ BACKOFF_S_MIN: Final = 0.1
 BACKOFF_S_MAX: Final = 5.0
 GRACE_S: Final = 2.0
 READ_S_MAX: Final = 1.0
+COMMAND_S_MAX: Final = 0.001
+"""How much longer Redis may take to answer for each of the commands that it is sent together."""
 LATE_S: Final = 0.5
 """How much later than asked for Redis may say that nothing has happened; then it hangs."""
 STALE_S: Final = 3600.0
@@ -66,7 +69,7 @@ async def open_live_view(url: str | None, clock: Clock) -> AsyncGenerator[LiveVi
     if url is None:
         yield AbsentLiveView()
         return
-    writing, waiting = client(url), client(url, blocking=True)
+    writing, waiting = client(url, blocking=True), client(url, blocking=True)
     view = RedisLiveView(writing, waiting, clock)
     try:
         async with beside(view.write_on, stop=view.end, grace_s=GRACE_S):
@@ -105,7 +108,7 @@ class RedisLiveView:
     """A `LiveView` that one task of its own writes to Redis."""
 
     def __init__(self, writing: Redis, waiting: Redis, clock: Clock) -> None:
-        """Leave both clients to the caller to close; ``waiting`` must have no time limit."""
+        """Leave both clients, which must have no time limit, to the caller to close."""
         self._writing = writing
         self._waiting = waiting
         self._clock = clock
@@ -206,7 +209,7 @@ class RedisLiveView:
     async def _write_all(self) -> None:
         now = self._clock.now()
         # Asked for even if nothing is to be written: an answer shows that Redis is there.
-        await self._writing.zremrangebyscore(ACTIVE, "-inf", now.timestamp() - STALE_S)
+        await self._do([("ZREMRANGEBYSCORE", ACTIVE, "-inf", now.timestamp() - STALE_S)])
         due = [shown for shown in self._shown.values() if shown.is_due(now)]
         for start in range(0, len(due), TOGETHER_MAX):
             together = due[start : start + TOGETHER_MAX]
@@ -216,7 +219,7 @@ class RedisLiveView:
             if emptied := await self._write(together):
                 for shown in emptied:
                     shown.written, shown.kept_at = 0, None
-                    await self._writing.delete(events_key(shown.state.execution))
+                await self._do([("DEL", events_key(shown.state.execution)) for shown in emptied])
                 await self._write(emptied)
             for shown in together:
                 if shown.ended and not shown.changed:
@@ -239,13 +242,20 @@ class RedisLiveView:
                 emptied.append(shown)
         return emptied
 
+    async def _do(self, commands: Sequence[Command]) -> None:
+        if (error := refusal(await self._send(commands))) is not None:
+            raise error
+
     async def _send(self, commands: Sequence[Command]) -> Sequence[object]:
         # A transaction would need rights that our user has not.
         pipeline = self._writing.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        replies: Sequence[object] = await pipeline.execute(raise_on_error=False)
-        return replies
+        # One limit for all of them: the driver's own is a timer for each answer.
+        with anyio.move_on_after(ANSWER_S_MAX + len(commands) * COMMAND_S_MAX):
+            replies: Sequence[object] = await pipeline.execute(raise_on_error=False)
+            return replies
+        raise NoAnswerError("it did not answer in time")
 
     def _say(self, trouble: str) -> None:
         if bool(trouble) != bool(self._trouble):
