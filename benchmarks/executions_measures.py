@@ -19,6 +19,7 @@ from pgqueuer.domain.models import Job
 from pgqueuer.domain.types import Channel, QueueExecutionMode
 
 from test_coordination import Coordinator, ExecutionId, Settings, Verdict, open_coordinator
+from test_coordination.__main__ import collect_rarely
 from test_coordination.adapters.machine import SystemClock, resident_memory
 from test_coordination.adapters.postgres.jobs import SETTINGS, PatientPool, builders
 from test_coordination.adapters.postgres.pool import open_pool
@@ -209,6 +210,7 @@ MEASURES: Final[dict[str, Callable[..., Coroutine[Any, Any, Figures | None]]]] =
 }
 
 if __name__ == "__main__" and len(sys.argv) > 1:
+    collect_rarely()
     found = anyio.run(MEASURES[sys.argv[1]], Path(sys.argv[2]), *sys.argv[3:])
     if found is not None:
         print(json.dumps(found))
