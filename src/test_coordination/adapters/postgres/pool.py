@@ -35,6 +35,7 @@ RELEASE_S_MAX: Final = 1.0
 LASTING_S: Final = 0.5
 """How much later a refusal is told that does not pass by itself: who is told tries again soon."""
 
+BUSY: Final = "another operation"
 # PostgreSQL's own classes of errors: connection lost, takes no writes, not authorised, no such
 # database, rolled back for the sake of another transaction, resources exhausted, lock not had in
 # time, interrupted by an operator, by a shutdown or by our own time limit, and its own disk.
@@ -49,8 +50,9 @@ REMEDIES: Final = {
     "58": "see what its own log says of its disk",
 }
 """What to do about what does not pass by itself, by the beginning of PostgreSQL's own code."""
-# The driver has no class of its own for "this connection, or the pool, is no more".
-LOST: Final = ("closed", "closing", "released back to the pool")
+# The driver has no class of its own for "this connection, or the pool, is no more". One that was
+# lost in the middle of a COPY may be left as if that went on, though nobody uses it but who has it.
+LOST: Final = ("closed", "closing", "released back to the pool", BUSY)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -215,7 +217,7 @@ async def _lent(pool: Pool, *, doing: str) -> AsyncGenerator[Connection]:
         lent = await pool.acquire(timeout=ACQUIRE_S_MAX)
         try:
             yield lent
-        except asyncpg.ReadOnlySQLTransactionError:
+        except (asyncpg.ReadOnlySQLTransactionError, asyncpg.InterfaceError):
             lent.terminate()
             raise
         finally:
