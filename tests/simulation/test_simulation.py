@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = 4
-STORIES = int(os.environ.get("TCOORD_TEST_STORIES", "1600")) // PARTS
+PARTS = 2
+"""Each has to read the scenarios anew, which takes as long as a hundred stories."""
+
+STORIES = int(os.environ.get("TCOORD_TEST_STORIES", "1200")) // PARTS
 """How many seeds each part of the test takes; `make simulate` takes as many as are wanted."""
 
 
