@@ -15,6 +15,7 @@ from test_coordination.domain.events import (
     ExecutionPaused,
     FaultReverted,
     FaultRevertFailed,
+    ResidueAccepted,
 )
 from test_coordination.domain.values import WorkerId
 
@@ -124,6 +125,18 @@ async def test_what_one_did_not_undo_is_still_its_own_until_it_is_undone(crowd: 
 
     assert await crowd.admit() == []
     await crowd.tell("first", UNDONE)
+    assert await crowd.admit() == ["second"]
+
+
+async def test_what_one_did_not_undo_is_free_once_somebody_answers_for_it(crowd: Crowd) -> None:
+    await crowd.come("first second", alone("service/prices"))
+    await crowd.admit()
+    await crowd.begins("first", ARMED, STUCK)
+    await crowd.ends("first")
+    assert await crowd.admit() == []
+
+    await crowd.tell("first", ResidueAccepted(step=STEP, reason="it was scrapped", by="ann"))
+
     assert await crowd.admit() == ["second"]
 
 

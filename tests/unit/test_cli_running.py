@@ -64,3 +64,34 @@ def test_an_entry_of_a_suite_that_may_wait_is_not_called_begun() -> None:
     )
 
     assert entry_line(entry) == f"one: nap ordered (execution {UUID(int=7)})"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("9c1d",),
+        ("9c1d", "--accept-residue"),
+        ("--accept-residue", "--reason", "so"),
+        ("--reason", "so"),
+    ],
+)
+def test_who_answers_for_residue_says_for_whose_and_why(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    said = CliRunner().invoke(cli, ("undo", *words), obj=MemoryProgram(tmp_path))
+
+    assert said.exit_code == 2
+    assert "go together" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("9c1d", "no execution begins or ends with"), (str(UUID(int=9)), "[store.not_found]")],
+)
+def test_residue_is_accepted_of_what_there_is(tmp_path: Path, given: str, told: str) -> None:
+    words = ("undo", given, "--accept-residue", "--reason", "so")
+
+    said = CliRunner().invoke(cli, words, obj=MemoryProgram(tmp_path))
+
+    assert said.exit_code == 2
+    assert told in said.stderr

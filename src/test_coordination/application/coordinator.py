@@ -30,7 +30,7 @@ from test_coordination.application.suites import PlannedSuite, Suites
 from test_coordination.application.work import Work
 from test_coordination.application.world import World
 from test_coordination.domain.events import Entry
-from test_coordination.domain.execution import Execution
+from test_coordination.domain.execution import Execution, FaultState
 from test_coordination.domain.plan import Plan
 from test_coordination.domain.report import TestReport
 from test_coordination.domain.topology import Invariant, Topology
@@ -321,6 +321,12 @@ class Coordinator(Agenda, Steering):
             StoreUnavailableError: the stores cannot be read or written.
         """
         return await self._sweeper.sweep(again=True)
+
+    async def accept_residue(
+        self, execution: ExecutionId, *, reason: str, by: str
+    ) -> Sequence[FaultState]:
+        """See `Sweeper.accept`: somebody answers for what cannot be proven undone."""
+        return await self._sweeper.accept(execution, reason=reason, by=by)
 
     async def run_schedules(self) -> NoReturn:
         """Have executions begun whenever a schedule is due, until this is cancelled.

@@ -56,6 +56,21 @@ class LetGoError(CoordinationError):
 
 
 @dataclass(eq=False, kw_only=True)
+class NotEndedError(CoordinationError):
+    """What an execution left is to be accepted, and it has not ended."""
+
+    code: ClassVar[str] = "execution.not_ended"
+
+    execution: ExecutionId
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution} has not ended; only what could not be undone at its end "
+            "can be accepted: stop it with `tcoord abort` first"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
 class HeldElsewhereError(CoordinationError):
     """An execution is to be taken, and another worker that may be alive has it."""
 

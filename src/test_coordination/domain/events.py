@@ -136,6 +136,18 @@ class FaultRevertFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResidueAccepted:
+    """Somebody answers for a fault that is not proven undone: nobody tries any more.
+
+    It stays on record as residue, and what was held because of it is free.
+    """
+
+    step: StepId
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotTaken:
     """The state of services was captured."""
 
@@ -225,6 +237,7 @@ Event: TypeAlias = (
     | FaultNotInjected
     | FaultReverted
     | FaultRevertFailed
+    | ResidueAccepted
     | SnapshotTaken
     | CheckJudged
     | SteadyStateLeft

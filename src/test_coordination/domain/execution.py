@@ -27,6 +27,7 @@ from test_coordination.domain.events import (
     FaultRevertFailed,
     Noted,
     Outcome,
+    ResidueAccepted,
     SnapshotTaken,
     SteadyStateLeft,
     SteadyStateRegained,
@@ -97,7 +98,8 @@ class FaultState:
     ``bitten`` is False where the fault was tried and never seen to bite. Of a step that was
     tried several times the last try is kept, which was its ``attempt``: those before it are
     undone. ``lost`` says that its worker was gone while it may have been in force: how long it
-    was so is not known.
+    was so is not known. One is ``accepted`` if somebody answers for it though it is not proven
+    undone.
     """
 
     step: StepId
@@ -111,6 +113,7 @@ class FaultState:
     attempt: int = 1
     bitten: bool = True
     lost: bool = False
+    accepted: bool = False
     evidence: Facts = field(default_factory=dict)
     restored: Facts = field(default_factory=dict)
     reason: str = ""
@@ -173,8 +176,12 @@ class Execution:
 
     @property
     def outstanding(self) -> tuple[FaultState, ...]:
-        """Return the faults that may be in force, in the order in which they were armed."""
-        return tuple(f for f in self.faults.values() if f.status is not FaultStatus.REVERTED)
+        """Return the faults to be undone yet, in the order in which they were armed.
+
+        All of them may be in force; so may those that somebody has accepted, which are left out.
+        """
+        left = (f for f in self.faults.values() if f.status is not FaultStatus.REVERTED)
+        return tuple(fault for fault in left if not fault.accepted)
 
     @property
     def pause(self) -> Pause | None:
@@ -202,7 +209,7 @@ class Execution:
         if self.status is Status.RUNNING:
             return self._while_running(entry)
         match entry.event:
-            case FaultReverted() | FaultRevertFailed():
+            case FaultReverted() | FaultRevertFailed() | ResidueAccepted():
                 return self._with_fault(entry)
             case Noted(text=text):
                 return replace(self, notes=(*self.notes, text))
@@ -279,7 +286,7 @@ class Execution:
                 return self._paused(entry.event, entry.at)
             case ExecutionEnded() as ended:
                 return self._ended(ended, entry.at)
-            case ExecutionStarted():
+            case ExecutionStarted() | ResidueAccepted():
                 raise self._refused(entry)
             case _:
                 assert_never(entry.event)
@@ -337,6 +344,7 @@ class Execution:
                 | FaultNotInjected(step=step)
                 | FaultReverted(step=step)
                 | FaultRevertFailed(step=step)
+                | ResidueAccepted(step=step)
             ) if step in self.faults:
                 state = self._changed(self.faults[step], entry)
             case _:
@@ -366,6 +374,8 @@ class Execution:
                 )
             case FaultRevertFailed(reason=reason) if fault.status is not FaultStatus.REVERTED:
                 return replace(fault, status=FaultStatus.REVERT_FAILED, reason=reason)
+            case ResidueAccepted() if fault.status is not FaultStatus.REVERTED:
+                return replace(fault, accepted=True)
             case _:
                 raise self._refused(entry)
 

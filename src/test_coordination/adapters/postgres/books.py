@@ -15,10 +15,12 @@ from test_coordination.domain.events import (
     ExecutionTakenOver,
     FaultArmed,
     FaultReverted,
+    ResidueAccepted,
 )
 from test_coordination.domain.execution import FaultState, Status
 from test_coordination.domain.values import ExecutionId
 
+CLEARING: Final = (FaultReverted, ResidueAccepted)
 LEAVING: Final = (AbortRequested, ExecutionStarted, ExecutionTakenOver)
 
 # An append that cannot win is not judged: it is told that it lost.
@@ -172,7 +174,7 @@ def _undone(won: Sequence[Append]) -> Iterator[tuple[ExecutionId, str]]:
     for append in won:
         outstanding = {fault.step for fault in append.leading_to.outstanding}
         for entry in append.entries:
-            if isinstance(entry.event, FaultReverted) and entry.event.step not in outstanding:
+            if isinstance(entry.event, CLEARING) and entry.event.step not in outstanding:
                 yield append.leading_to.id, entry.event.step
 
 

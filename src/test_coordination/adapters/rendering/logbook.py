@@ -24,6 +24,7 @@ _LOOKS: Final = {
     "FaultNotInjected": "bad",
     "FaultReverted": "good",
     "FaultRevertFailed": "bad",
+    "ResidueAccepted": "warn",
     "StepRetried": "warn",
     "SteadyStateLeft": "warn",
     "SteadyStateRegained": "good",

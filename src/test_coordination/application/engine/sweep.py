@@ -25,6 +25,7 @@ from test_coordination.application.fleet import (
     Workers,
     taking,
 )
+from test_coordination.application.holders import NotEndedError
 from test_coordination.application.ports import (
     ExecutionRecord,
     LogConflictError,
@@ -33,7 +34,7 @@ from test_coordination.application.ports import (
 from test_coordination.application.routing import lacking
 from test_coordination.application.wishes import KeptWishes, NoWishes
 from test_coordination.domain.errors import StoreUnavailableError
-from test_coordination.domain.events import AbortRequested, ExecutionReleased
+from test_coordination.domain.events import AbortRequested, ExecutionReleased, ResidueAccepted
 from test_coordination.domain.execution import Execution, FaultState, Status
 from test_coordination.domain.values import ExecutionId, WorkerId
 
@@ -171,6 +172,42 @@ class Sweeper:
             for each in found:
                 self.settling.pop(each.record.id).set()
         return swept
+
+    async def accept(self, execution: ExecutionId, *, reason: str, by: str) -> Sequence[FaultState]:
+        """Have ``by`` answer for what an execution and its steps left; return that.
+
+        It stays on record as residue, as does the verdict. Nobody tries to undo it any more, and
+        what was held because of it is free.
+
+        Raises:
+            NotFoundError: no execution has that identity.
+            NotEndedError: it has not ended.
+            LogConflictError: another worker tries to undo it just now; nothing was accepted of it.
+            StoreUnavailableError: whether it was accepted is not known; repeating it is safe.
+        """
+        record = await self.stores.log.get(execution)
+        if record.status is not Status.FINISHED:
+            raise NotEndedError(execution=execution)
+        accepted = [*await self._accept(record, reason=reason, by=by)] if record.outstanding else []
+        for step in await self.stores.log.children(execution):
+            accepted += await self.accept(step.id, reason=reason, by=by)
+        return accepted
+
+    async def _accept(
+        self, record: ExecutionRecord, *, reason: str, by: str
+    ) -> Sequence[FaultState]:
+        epoch = await self.workers.claim(
+            record.id, by=self.me, epoch=record.epoch, from_living=True
+        )
+        if epoch is None:
+            raise LogConflictError(execution=record.id, expected=record.end)
+        claimed = replace(record, worker=self.me, epoch=epoch)
+        state = Execution.of(record.id, await self.stores.log.read(record.id))
+        recorder = Recorder(self.stores, claimed, state, vault=Vault(self.secrets))
+        left = state.outstanding
+        words = [ResidueAccepted(step=fault.step, reason=reason, by=by) for fault in left]
+        await recorder.record(*words)
+        return left
 
     async def _gone(self, *, own: bool) -> Mapping[WorkerId, Gone]:
         """Return the workers that are not at all that is theirs."""

@@ -14,6 +14,7 @@ from typing import Final, NoReturn, TypeVar
 import click
 
 from test_coordination.application.definitions import DefinitionKindError
+from test_coordination.application.holders import NotEndedError
 from test_coordination.application.ports import NotFoundError
 from test_coordination.application.timetable import ScheduleExistsError
 from test_coordination.application.world import NoTopologyError
@@ -43,6 +44,7 @@ MISUSE: Final = (
     InvalidExpressionError,
     InvalidScheduleError,
     NoTopologyError,
+    NotEndedError,
     NotFoundError,
     ScheduleExistsError,
     UnknownServiceError,

@@ -24,6 +24,7 @@ from test_coordination.domain.events import (
     FaultRevertFailed,
     Noted,
     Outcome,
+    ResidueAccepted,
     SnapshotTaken,
     SteadyStateLeft,
     SteadyStateRegained,
@@ -127,7 +128,14 @@ def _paused(event: ExecutionPaused | ExecutionResumed) -> Line:
 
 
 def _fault(
-    event: FaultArmed | FaultInjected | FaultNotInjected | FaultReverted | FaultRevertFailed,
+    event: (
+        FaultArmed
+        | FaultInjected
+        | FaultNotInjected
+        | FaultReverted
+        | FaultRevertFailed
+        | ResidueAccepted
+    ),
     plan: Plan,
 ) -> Line | None:
     work = plan.step(event.step).fault
@@ -145,6 +153,9 @@ def _fault(
             return Line(text=f"{name} undone{_facts(evidence)}", mood="good")
         case FaultRevertFailed(reason=reason):
             return Line(text=f"{name} NOT PROVEN UNDONE: {reason}", mood="bad")
+        case ResidueAccepted(reason=reason, by=by):
+            text = f"{name} is answered for by {by}, though not proven undone: {reason}"
+            return Line(text=text, mood="warn")
         case _:
             assert_never(event)
 
