@@ -37,8 +37,8 @@ SIMULATION := PYTHONHASHSEED=0 PYTHONPATH=tests:src:examples $(PYTHON) tests/sim
 simulate: ## tell stories of the engine in trouble: make simulate SEEDS=1000000, or one: SEED=4711
 	@$(SIMULATION) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --processes $$(nproc))
 
-STORIES := 400
-sabotage: ## break the engine, and see how soon the simulation notices: make sabotage STORIES=400
+STORIES := 2000
+sabotage: ## break the engine, and see how soon the simulation notices: make sabotage STORIES=2000
 	@$(subst run.py,sabotage.py,$(SIMULATION)) --stories $(STORIES) --processes $$(nproc)
 
 generated: ## write the files that are made from the code: schemas and references

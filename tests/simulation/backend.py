@@ -51,6 +51,7 @@ class Backend:
     quick: Server
     shop: Shop
     chance: InitVar[Random]
+    hit_max: int = 2
     names: Names = field(default_factory=Names)
     scenarios: MemoryScenarioStore = field(default_factory=MemoryScenarioStore)
     evidence: KeptEvidence = field(default_factory=KeptEvidence)
@@ -117,5 +118,5 @@ class Backend:
                 watch=BlindWatch(),
             ),
             wishes=Ways(kept=RemoteWishes(line, self.wishes), quick=quick),
-            system=topology(),
+            system=topology(self.hit_max),
         )

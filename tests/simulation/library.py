@@ -66,8 +66,8 @@ class RememberingReader(DefinitionReader):
 
 
 @cache
-def topology() -> Topology:
-    """Return the system under test."""
+def topology(hit_max: int = 2) -> Topology:
+    """Return the system under test, of which so many services may be hit at a time."""
     services = (
         Service(
             name=ServiceName(name),
@@ -84,7 +84,7 @@ def topology() -> Topology:
         directory="/nowhere",
         services={service.name: service for service in services},
         pools={"licences": 2},
-        blast_radius=BlastRadius(mark=_MARK, services=2),
+        blast_radius=BlastRadius(mark=_MARK, services=hit_max),
     )
 
 

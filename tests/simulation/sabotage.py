@@ -71,7 +71,7 @@ def main(arguments: Iterable[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", type=int, help="the number of a sabotage, done in this process")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--stories", type=int, default=400, help="within how many stories")
+    parser.add_argument("--stories", type=int, default=2000, help="within how many stories")
     parser.add_argument("--finds", type=int, default=3, help="stop after so many that notice it")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--only", default="", help="those whose name contains this")

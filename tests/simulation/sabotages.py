@@ -12,7 +12,6 @@ from test_coordination.adapters.memory.books import Books
 from test_coordination.adapters.memory.executions import MemoryExecutionLog
 from test_coordination.application import running, scheduler, taking
 from test_coordination.application.engine import continuing, ledger, runner, sweep, verdict
-from test_coordination.application.engine.children import Child
 from test_coordination.application.engine.decide import Lift
 from test_coordination.application.engine.lease import LEASE, MARGIN, Hold, Lease
 from test_coordination.application.engine.readiness import Standing
@@ -260,21 +259,6 @@ def entry_skipped() -> None:
             del self._kept[leading_to.id].lines[-2]
 
     real = put(MemoryExecutionLog, "append", append)
-
-
-@sabotage("what runs as a step is not stopped with it")
-def child_goes_on() -> None:
-    put(Child, "_abort", nothing)
-
-
-@sabotage("what runs as a step is left to itself when it is stopped")
-def child_abandoned() -> None:
-    async def followed(self: Any, execution: ExecutionId, over: anyio.Event) -> Execution:
-        del over
-        found: Execution = await self.children.result(execution)
-        return found
-
-    put(Child, "_followed", followed)
 
 
 @sabotage("a step does not wait for what it needs")

@@ -104,6 +104,7 @@ class Story:
         self.backend = Backend(
             self.loop, self.truth, server, quick, _SHOP, chance=Random(f"system {seed}")
         )
+        self.backend.hit_max = self.chance.choice([1, 2, 2])
         self.truth.laws += [partial(clash, self.truth), partial(excess, self.truth), self._astray]
         self.backend.wishes.made = self._wished
         self.backend.quick_wishes.made = self._noted
