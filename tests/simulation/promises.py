@@ -125,13 +125,13 @@ class Wished:
         return ""
 
     def _kept_in_force(self, told: Told, truth: Truth) -> str:
-        """Return a fault that bit as a pause began that undoes them; empty once one is undone."""
+        """Return a fault that bit as a pause began that undoes them; empty once one is tried."""
         pause = told.state.pause
         if pause is None or not pause.undo or not self.wish.undo:
             return ""
         known = [named(f.receipt) for f in told.state.outstanding if f.injected_at is not None]
         bit = [receipt for receipt in known if truth.bit.get(receipt, self.at_s) < self.at_s]
-        tried = any(truth.tried.get(receipt, -1.0) >= self.at_s for receipt in bit)
+        tried = any(truth.tried.get(receipt, -1.0) >= truth.bit[receipt] for receipt in bit)
         return "" if tried or not bit else bit[-1]
 
 
