@@ -203,7 +203,11 @@ class Execution:
         """
         if entry.position != self.position + 1:
             raise self._refused(entry)
-        return replace(self._after(entry), position=entry.position, changed_at=entry.at)
+        after = self._after(entry)
+        # Steps come and go most often, and are taken in with one copy instead of two.
+        if after.position == entry.position:
+            return after
+        return replace(after, position=entry.position, changed_at=entry.at)
 
     def _after(self, entry: Entry) -> Execution:
         if self.status is Status.RUNNING:
@@ -325,7 +329,8 @@ class Execution:
                 )
             case _:
                 raise self._refused(entry)
-        return replace(self, steps={**self.steps, step: state})
+        steps = {**self.steps, step: state}
+        return replace(self, steps=steps, position=entry.position, changed_at=entry.at)
 
     def _with_fault(self, entry: Entry) -> Execution:
         match entry.event:
