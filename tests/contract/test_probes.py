@@ -16,7 +16,8 @@ from support.probes_scene import SOON, read
 from support.target_pages import Page, Pages, serving
 from support.target_systems import MARK, free_port, server, system
 from test_coordination.adapters.isolation.calls import PythonCalls
-from test_coordination.adapters.probes.http import BODY_BYTES_MAX, HttpProbe
+from test_coordination.adapters.probes.http import HttpProbe
+from test_coordination.adapters.probes.pages import BODY_BYTES_MAX
 from test_coordination.adapters.probes.process import ProcessProbe
 from test_coordination.adapters.probes.python import READING_BYTES_MAX, PythonProbe
 from test_coordination.adapters.probes.sql import SqlProbe

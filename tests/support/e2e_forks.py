@@ -26,9 +26,13 @@ from typing import Final, Protocol
 
 REQUEST_BYTES_MAX: Final = 1 << 20
 STATUS: Final = struct.Struct("i")
-SLOW: Final = ("test_coordination.program", "test_coordination.adapters.postgres.shift")
+SLOW: Final = (
+    "test_coordination.program",
+    "test_coordination.adapters.postgres.shift",
+    "test_coordination.adapters.probes.pages",
+    "test_coordination.adapters.rendering.html",
+)
 COMMANDS: Final = "test_coordination.interfaces.cli.commands"
-LAZY: Final = (("aiohttp", "ClientSession"), ("jinja2", "Environment"))
 
 
 class Process(Protocol):
@@ -125,8 +129,6 @@ def _imported() -> None:
         import_module(name)
     for each in pkgutil.iter_modules(import_module(COMMANDS).__path__):
         import_module(f"{COMMANDS}.{each.name}")
-    for name, part in LAZY:
-        getattr(import_module(name), part)
     gc.freeze()
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar, Final
 import anyio
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from test_coordination.adapters.later import aiohttp
 from test_coordination.adapters.parameters import (
     URL_SHAPE,
     Duration,
@@ -96,6 +95,8 @@ class _HttpAction(Typed):
             raise self._failed(str(error)) from error
         if why := forbidden_url(topology, asked.url):
             raise self._failed(why)
+        import aiohttp  # noqa: PLC0415  slow to import, and of no use to most commands
+
         began = anyio.current_time()
         try:
             with anyio.fail_after(asked.timeout.total_seconds()):
@@ -117,6 +118,8 @@ class _HttpAction(Typed):
         return {"status": status, "ms": took_ms, "body": _document(text) if whole else text}
 
     async def _exchange(self, asked: Asked) -> tuple[int, bytes, bool]:
+        import aiohttp  # noqa: PLC0415  slow to import, and of no use to most commands
+
         connector = aiohttp.TCPConnector(force_close=True)
         async with (
             aiohttp.ClientSession(

@@ -8,12 +8,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Protocol
 
-import anyio
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from test_coordination.adapters.later import aiohttp
 from test_coordination.adapters.parameters import (
     URL_SHAPE,
     InvalidParametersError,
@@ -31,7 +29,6 @@ from test_coordination.domain.evidence import Facts
 from test_coordination.domain.expressions import Kind
 from test_coordination.domain.topology import Topology
 
-BODY_BYTES_MAX: Final = 1024 * 1024
 CAPTURE_MAX: Final = timedelta(seconds=10)
 _REQUEST: Final = re.compile(r"(GET|HEAD) +(\S.*)")
 REQUEST_SHAPE: Final[Shape] = {
@@ -123,11 +120,16 @@ class HttpProbe(Typed):
             return {"status": answer.status, "size": len(answer.body), "text": text}
 
 
-class _Answer:
-    def __init__(self, status: int, body: bytes, took_s: float) -> None:
-        self.status = status
-        self.body = body
-        self.took_s = took_s
+class _Answer(Protocol):
+    status: int
+    body: bytes
+    took_s: float
+
+
+class _Pages(Protocol):
+    async def ask(
+        self, method: str, url: str, headers: Mapping[str, str], *, limit_s: float
+    ) -> _Answer: ...
 
 
 class _Reader:
@@ -136,12 +138,12 @@ class _Reader:
         topology: Topology,
         parameters: Mapping[str, object],
         *,
-        session: aiohttp.ClientSession,
+        pages: _Pages,
         limit: timedelta,
     ) -> None:
         self._topology = topology
         self._parameters = parameters
-        self._session = session
+        self._pages = pages
         self._limit_s = limit.total_seconds()
 
     async def read(self) -> Facts:
@@ -156,48 +158,18 @@ class _Reader:
         }
 
     async def ask(self, page: Page) -> _Answer:
-        """Return the answer, all of it read.
-
-        Raises:
-            ProbeFailedError: there was none in time, or it was too large.
-        """
-        began = anyio.current_time()
-        try:
-            with anyio.fail_after(self._limit_s):
-                async with self._session.request(
-                    page.method, page.url, headers=page.headers, allow_redirects=False
-                ) as answer:
-                    body = await _body(answer)
-        except TimeoutError as error:
-            cause = f"{page.url} did not answer within {self._limit_s:g} s"
-            raise ProbeFailedError(cause=cause) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            cause = f"{page.url} did not answer: {str(error) or type(error).__name__}"
-            raise ProbeFailedError(cause=cause) from error
-        if body is None:
-            cause = f"{page.url} answered with more than {BODY_BYTES_MAX} bytes"
-            raise ProbeFailedError(cause=cause)
-        return _Answer(answer.status, body, anyio.current_time() - began)
-
-
-async def _body(answer: aiohttp.ClientResponse) -> bytes | None:
-    body = bytearray()
-    async for piece in answer.content.iter_any():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            answer.close()
-            return None
-    return bytes(body)
+        """Return the answer, all of it read; see `Pages.ask`."""
+        return await self._pages.ask(page.method, page.url, page.headers, limit_s=self._limit_s)
 
 
 @asynccontextmanager
 async def _opened(
     topology: Topology, parameters: Mapping[str, object], limit: timedelta
 ) -> AsyncGenerator[_Reader]:
-    async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(), cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield _Reader(topology, parameters, session=session, limit=limit)
+    from test_coordination.adapters.probes.pages import open_pages  # noqa: PLC0415  its library is slow to import, and of no use to most commands
+
+    async with open_pages() as pages:
+        yield _Reader(topology, parameters, pages=pages, limit=limit)
 
 
 def _allowed(topology: Topology, parameters: Mapping[str, object]) -> Page:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
-from test_coordination.adapters.later import jinja2
+import jinja2
+
 from test_coordination.adapters.rendering.figures import (
     FINDINGS,
     figures,
@@ -44,25 +44,22 @@ def _finalized(value: object) -> object:
     return clean(value) if type(value) is str else value
 
 
-@cache
-def _template() -> jinja2.Template:
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("test_coordination.adapters.rendering"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.globals.update(plural=plural, outlines=MARKS)
-    return templates.get_template("report.html.j2")
+_TEMPLATES: Final = jinja2.Environment(
+    loader=jinja2.PackageLoader("test_coordination.adapters.rendering"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    finalize=_finalized,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.globals.update(plural=plural, outlines=MARKS)
 
 
 def render_html(report: TestReport) -> bytes:
     """Return ``report`` as a page."""
     drawn = choose(report)
     log = both_ends(report.log, budget=LINES_MAX)
-    page = _template().render(
+    page = _TEMPLATES.get_template("report.html.j2").render(
         report=report,
         scenario=clip(report.scenario, HEADLINE_MAX),
         title=clip(report.title or report.scenario, HEADLINE_MAX),

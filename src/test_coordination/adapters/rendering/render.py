@@ -6,15 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from test_coordination.adapters.rendering.html import render_html
 from test_coordination.adapters.rendering.json import render_json
 from test_coordination.adapters.rendering.junit import render_junit
 from test_coordination.adapters.rendering.markdown import render_markdown
 from test_coordination.domain.errors import CoordinationError, suggestion
 from test_coordination.domain.report import TestReport
 
+
+def _render_html(report: TestReport) -> bytes:
+    from test_coordination.adapters.rendering.html import render_html  # noqa: PLC0415  its library is slow to import, and of no use to most commands
+
+    return render_html(report)
+
+
 _RENDERERS: Final[Mapping[str, Callable[[TestReport], bytes]]] = {
-    "html": render_html,
+    "html": _render_html,
     "json": render_json,
     "junit": render_junit,
     "markdown": render_markdown,

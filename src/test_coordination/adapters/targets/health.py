@@ -10,7 +10,6 @@ from typing import Final
 import anyio
 
 from test_coordination.adapters.kernel import nearby
-from test_coordination.adapters.later import aiohttp
 from test_coordination.adapters.targets.record import HealthCheck
 
 LOOK_MAX: Final = timedelta(seconds=2)
@@ -24,6 +23,8 @@ async def trouble(check: HealthCheck, *, limit: timedelta = LOOK_MAX) -> str:
     """
     if check.kind == "alive":
         return ""
+    import aiohttp  # noqa: PLC0415  slow to import, and of no use to most commands
+
     try:
         with anyio.fail_after(limit.total_seconds()):
             return await _look(check)
@@ -51,6 +52,8 @@ async def _look(check: HealthCheck) -> str:
 
 
 async def _http(url: str) -> str:
+    import aiohttp  # noqa: PLC0415  slow to import, and of no use to most commands
+
     connector = aiohttp.TCPConnector(force_close=True)
     async with (
         aiohttp.ClientSession(connector=connector) as session,
