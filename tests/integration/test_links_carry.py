@@ -15,8 +15,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from support.links_net import LOOPBACK, dial, free_port, round_trip
+from support.links_net import LOOPBACK, dial, round_trip
 from support.links_scene import ENVIRONMENT, MODULE, linked, serving
+from support.target_systems import free_port
 from test_coordination.adapters.links.client import LinkControl
 from test_coordination.adapters.links.errors import InvalidLinkError
 from test_coordination.adapters.links.server import serve_links

@@ -124,10 +124,3 @@ async def eventually(check: Callable[[], object], *, within_s: float = 2) -> Non
     with anyio.fail_after(within_s):
         while not check():  # noqa: ASYNC110 - what is watched has no event
             await anyio.sleep(0.005)
-
-
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

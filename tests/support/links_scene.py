@@ -18,7 +18,8 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from support.links_net import LOOPBACK, free_port, upstream
+from support.links_net import LOOPBACK, upstream
+from support.target_systems import free_port
 from test_coordination.adapters.links.client import LinkControl
 from test_coordination.adapters.links.server import serve_links
 from test_coordination.adapters.links.values import Address, LinkSpec

@@ -17,14 +17,17 @@ from test_coordination.domain.values import ServiceName
 SERVER = Path(__file__).with_name("target_server.py")
 MARK = Mark("topology.yaml", 1, 1)
 GRACE = timedelta(seconds=5)
+_DRAWN: set[int] = set()
 
 
 def free_port() -> int:
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port
+    """Return a port that nobody listened on a moment ago, and that was not returned before."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as trial:
+            port: int = trial.getsockname()[1]
+        if port not in _DRAWN:
+            _DRAWN.add(port)
+            return port
 
 
 def server(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 import aiohttp
 
+from support.target_systems import free_port
 from trading.clock import now
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -49,7 +49,7 @@ class TradingSystem:
         self.oracle = folder / "acknowledged"
         self.redis = redis
         self._session = session
-        self._ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
+        self._ports = {name: free_port() for name in SERVICES}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
             **os.environ,
@@ -161,14 +161,3 @@ async def until(looks: Callable[[], Awaitable[bool]], *, within_s: float) -> flo
         await asyncio.sleep(LOOK_S)
     message = f"not within {within_s} s; the last trouble was {trouble!r}"
     raise AssertionError(message)
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
