@@ -21,7 +21,6 @@ from support.links_net import (
     echo,
     echoing,
     eventually,
-    free_port,
     is_reset,
     proxied,
     read_all,
@@ -29,6 +28,7 @@ from support.links_net import (
     round_trip,
     upstream,
 )
+from support.target_systems import free_port
 from test_coordination.adapters.links.errors import (
     CannotListenError,
     InvalidLatencyError,
