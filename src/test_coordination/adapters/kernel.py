@@ -14,6 +14,7 @@ from typing import Final
 PROC: Final = Path("/proc")
 # Fields of /proc/<pid>/stat after the name, which may hold blanks and parentheses itself.
 _STATE, _PARENT, _GROUP, _SESSION, _START = 0, 1, 2, 3, 19
+STAT_BYTES_MAX: Final = 4096
 _DEAD: Final = frozenset("ZXx")
 _STOPPED: Final = "T"
 
@@ -53,9 +54,8 @@ def boot() -> str:
 
 def look(pid: int) -> Process | None:
     """Return the process that has ``pid`` now, a zombie too; None if there is none."""
-    try:
-        stat = (PROC / str(pid) / "stat").read_bytes()
-    except OSError:
+    stat = _stat(pid)
+    if stat is None:
         return None
     fields = stat[stat.rindex(b")") + 2 :].split()
     return Process(
@@ -66,6 +66,21 @@ def look(pid: int) -> Process | None:
         session=int(fields[_SESSION]),
         ticks=int(fields[_START]),
     )
+
+
+def _stat(pid: int) -> bytes | None:
+    # All processes are looked at often. A `Path` is slow to make, and interns the name of each:
+    # what the interpreter keeps those in, some MiB, would be made anew all the time, in any thread.
+    try:
+        descriptor = os.open(f"{PROC}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, STAT_BYTES_MAX)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def everyone() -> Iterator[Process]:
