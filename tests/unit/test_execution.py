@@ -375,5 +375,5 @@ def test_whatever_comes_what_is_accepted_leaves_a_sound_state(events: list[Event
 
 
 def test_every_event_has_its_own_name() -> None:
-    assert len(EVENTS) == 20
+    assert len(EVENTS) == 21
     assert all(EVENTS[name].__name__ == name for name in EVENTS)
