@@ -204,9 +204,7 @@ async def test_what_was_handed_on_too_often_is_ended() -> None:
         ended = await worker.executions.take(execution)
 
     assert ended.verdict is Verdict.COULD_NOT_RUN
-    assert (
-        ended.reason == f"its worker has left, and {HANDOVERS_MAX} others had it before that"
-    )
+    assert ended.reason == f"its worker has left, and {HANDOVERS_MAX} others had it before that"
 
 
 @virtual
