@@ -166,18 +166,32 @@ async def test_a_fault_waits_no_longer_than_its_step_may_take() -> None:
 
 
 class LateLog(ShakyLog):
-    """A log that loses one word that a fault is armed, on a way that goes on ``at_s``."""
+    """A log that loses one word that a fault is armed, on a way that goes on ``at_s``.
+
+    Whoever reads it once that was refused is answered only after it has come.
+    """
 
     def __init__(self, *, at_s: float) -> None:
         super().__init__()
         self.at_s = at_s
         self.lost = False
+        self.refused = False
+        self.came = anyio.Event()
+
+    async def read(self, execution: ExecutionId, *, after: int = 0) -> Sequence[Entry]:
+        if self.refused:
+            await self.came.wait()
+        return await super().read(execution, after=after)
 
     async def append(self, entries: Sequence[Entry], *, leading_to: Execution, epoch: int) -> None:
         on_its_way = partial(super().append, entries, leading_to=leading_to, epoch=epoch)
         arms = any(isinstance(entry.event, FaultArmed) for entry in entries)
         if self.lost or not arms or anyio.current_time() < 9.2:
-            return await on_its_way()
+            try:
+                return await on_its_way()
+            except BudgetExceededError:
+                self.refused = self.lost
+                raise
         self.lost = True
         coming = asyncio.get_running_loop().create_task(self._come(on_its_way))
         coming.add_done_callback(lambda task: task.exception())
@@ -185,7 +199,10 @@ class LateLog(ShakyLog):
 
     async def _come(self, late: Callable[[], Awaitable[None]]) -> None:
         await until(self.at_s)
-        await late()
+        try:
+            await late()
+        finally:
+            self.came.set()
 
 
 @pytest.mark.parametrize("at_s", [9.55, 9.65, 10.05])

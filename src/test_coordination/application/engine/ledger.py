@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -170,18 +170,13 @@ async def _certainly(armed: FaultArmed, record: Record) -> None:
     Raises:
         BudgetExceededError: too much is hit already.
     """
-    fenced = False
-    while True:
-        try:
-            return await record(armed)
-        except DoubtfulRefusalError as error:
-            # What is written now keeps out an earlier try that may be on its way still.
-            await record(Noted(text=f"step {armed.step!r} asks again: {error}"))
-            fenced = True
-        except IllegalTransitionError:
-            if not fenced:
-                raise
-            return None  # it came just before the note
+    try:
+        await record(armed)
+    except DoubtfulRefusalError as error:
+        # What is written now keeps out an earlier try that may be on its way still.
+        await record(Noted(text=f"step {armed.step!r} asks again: {error}"))
+        with suppress(IllegalTransitionError):  # it came just before the note
+            await _certainly(armed, record)
 
 
 @asynccontextmanager
