@@ -26,7 +26,8 @@ MEMORY_SHARE: Final = 0.05
 MEMORY_MIB: Final = 10.0
 COUNT_SHARE: Final = 0.05
 COUNT: Final = 1.0
-WARM_S_MAX: Final = 300.0
+WARM_S_MAX: Final = 900.0
+"""Till then each of a worker's connections meets the statements that it keeps prepared."""
 WINDOW_S_MAX: Final = 600.0
 JUDGED_S_MIN: Final = 1800.0
 SERVICES: Final = 9

@@ -24,7 +24,7 @@ GAP: Final = 28
 LEFT: Final = 46
 PANEL_TOP: Final = 52
 PANEL_BOTTOM: Final = 26
-BUCKETS: Final = 150
+BUCKETS: Final = 120
 TICKS: Final = 4
 WORD_PX: Final = 6.3
 
@@ -81,7 +81,7 @@ class Frame:
 
     def x(self, at_s: float) -> float:
         """Return where a moment is."""
-        return round(self.left + self.width * at_s / self.length_s, 1)
+        return round(self.left + self.width * at_s / self.length_s)
 
     def y(self, value: float) -> float:
         """Return where a value is."""
@@ -212,7 +212,8 @@ def _line(line: Line, frame: Frame) -> Iterator[str]:
         places = [(frame.x(median(at for at, _ in each)), each) for each in buckets.values()]
         high = [(x, frame.y(max(v for _, v in each))) for x, each in places]
         low = [(x, frame.y(min(v for _, v in each))) for x, each in places]
-        yield f'<path class="band f{line.colour}" d="M{_path([*high, *reversed(low)])}Z"/>'
+        if high != low:
+            yield f'<path class="band f{line.colour}" d="M{_path([*high, *reversed(low)])}Z"/>'
         middle = [(x, frame.y(median(v for _, v in each))) for x, each in places]
         kind = f"line {line.colour}{' thin' if line.thin else ''}"
         yield f'<path class="{kind}" d="M{_path(middle)}"/>'
