@@ -26,7 +26,7 @@ from test_coordination.domain.plan import PLAN_FORMATS
 from test_coordination.domain.values import ExecutionId, WishId, WorkerId
 from test_coordination.domain.verdicts import Verdict
 
-SOON_S = 5.0
+SOON_S = 20.0
 AT_ONCE_S = 1.0
 
 

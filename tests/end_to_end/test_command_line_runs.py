@@ -84,7 +84,7 @@ def test_a_suite_runs_to_its_end_and_all_of_it_is_told(open_shop: Shop) -> None:
 
     assert said.status == 0, said
     assert said.out.count("held") == 4 + 4 + 1, "as it ends, in the table, and in the sum"
-    assert "good.2: quick begun" in said.out
+    assert "good.2: quick ordered" in said.out
     assert "HELD  fine: 4 held" in said.out
     reports = [line for line in said.out.splitlines() if line.startswith("report: ")]
     assert len(reports) == 4
@@ -116,7 +116,7 @@ def test_a_suite_that_is_interrupted_is_stopped_and_undone(open_shop: Shop) -> N
     file = written(open_shop, "fine", SUITE.format(name="fine", middle="leading"))
 
     running = open_shop.breaks(file, "outage=5m")
-    running.prints("good.1: quick begun")
+    running.prints("good.1: quick ordered")
     running.gets(signal.SIGINT)
     said = running.ends()
 
