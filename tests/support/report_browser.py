@@ -31,6 +31,8 @@ OPTIONS: Final = (
     "--remote-debugging-port=0",
 )
 START_S_MAX: Final = 60
+PICTURES: Final = 3
+PICTURE_S_MAX: Final = 10
 
 
 def installed() -> str:
@@ -102,8 +104,15 @@ class Tab:
         return float((await self.ask("Page.getLayoutMetrics"))["cssContentSize"]["width"])
 
     async def picture(self) -> bytes:
-        shot = await self.ask("Page.captureScreenshot", captureBeyondViewport=True)
-        return base64.b64decode(shot["data"])
+        """Return what is seen; a compositor that makes no frame by itself is told to make some."""
+        for _ in range(PICTURES):
+            with anyio.move_on_after(PICTURE_S_MAX):
+                shot = await self.ask("Page.captureScreenshot", captureBeyondViewport=True)
+                return base64.b64decode(shot["data"])
+            await self.ask("Page.startScreencast", format="jpeg", quality=10)
+            await anyio.sleep(0.25)
+            await self.ask("Page.stopScreencast")
+        pytest.fail(f"the browser drew no picture in {PICTURES} times {PICTURE_S_MAX} s")
 
 
 @asynccontextmanager
@@ -122,7 +131,7 @@ async def browsing(profile: Path) -> AsyncGenerator[Tab]:
                 yield tab
         finally:
             with suppress(ProcessLookupError):
-                process.terminate()
+                process.kill()
 
 
 async def _address(told_in: Path, process: anyio.abc.Process) -> str:
